@@ -9,7 +9,17 @@ from .decorator import simulate
 from .effects import Effects
 from .hosts import Host
 from .search import SimulationFailedError
+from .watchdog import NeverAwaitsError
 from .weather import Weather
 from .world import NeverSettledError, World
 
-__all__ = ["Effects", "Host", "NeverSettledError", "SimulationFailedError", "Weather", "World", "simulate"]
+__all__ = [
+    "Effects",
+    "Host",
+    "NeverAwaitsError",
+    "NeverSettledError",
+    "SimulationFailedError",
+    "Weather",
+    "World",
+    "simulate",
+]

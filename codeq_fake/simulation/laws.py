@@ -5,14 +5,14 @@ They are judged on the fake's own history. What a race of the real server explai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 from codeq_fake.journal import Request
 from codeq_fake.testing import TaskView
 
+from .contract_laws import contract_is_kept
+from .evidence import Evidence, Violation
 from .leases import RACES, Leases
-from .log import LostError
 
 #: A worker without work asks for some at least this often: a long poll takes up to 30 s (K2).
 PATIENCE = 60.0
@@ -22,41 +22,6 @@ _CLAIMS = ("claim", "claim_batch")
 _MISUSES = {400: "a bad request", 413: "a body that is too large"}
 _NOT_FOUND = 404
 _FINISHED = ("COMPLETED", "FAILED")
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the laws look at. Moments are seconds since the start of the run, which is at `started_at` (ns).
-
-    `calm_since` is the end of the bad weather, or None if the test did not wait for it. `running` are the hosts whose
-    program runs at the `end`.
-    """
-
-    end: float
-    calm_since: float | None
-    started_at: int
-    requests: Sequence[Request]
-    tasks: Sequence[TaskView]
-    hosts: Sequence[str]
-    running: Sequence[str]
-    errors: Sequence[LostError]
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A law that was broken: its name, what happened, the tasks concerned.
-
-    `race` is the race of the real server that explains it (Z1 to Z6), if any.
-    """
-
-    law: str
-    text: str
-    tasks: tuple[str, ...] = ()
-    race: str = ""
-
-    def __str__(self) -> str:
-        explained = f" (explained by the race {self.race})" if self.race else ""
-        return f"{self.law}: {self.text}{explained}"
 
 
 def find_violations(evidence: Evidence) -> list[Violation]:
@@ -135,4 +100,5 @@ LAWS: tuple[Callable[[Evidence], Iterator[Violation]], ...] = (
     api_is_not_misused,
     all_tasks_end,
     living_workers_claim,
+    contract_is_kept,
 )

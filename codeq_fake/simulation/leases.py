@@ -35,6 +35,7 @@ _EVENTS: Mapping[str, tuple[str, ...]] = {
     "submit": ("completed", "failed"),
     "submit_batch": ("completed", "failed"),
 }
+_OF_REQUESTS = frozenset(what for words in _EVENTS.values() for what in words)
 _NO_REPLY = 0
 #: The statuses of requests that may have been carried out.
 _CARRIED_OUT = (200, _NO_REPLY)
@@ -67,12 +68,16 @@ class Leases:
         self._ends: dict[str, list[tuple[float, float]]] = {}
         #: The events whose requests are known: task, and the event's number in its history.
         taken: set[tuple[str, int]] = set()
+        #: Those of requests that were answered.
+        self._answered: set[tuple[str, int]] = set()
         # A request without a reply may not have been carried out: it gets an event that no other one explains.
         for request in sorted(requests, key=_has_no_reply):
             for touched in request.tasks:
                 index = self._event_of(request, touched.id, taken)
                 if index is not None:
                     taken.add((touched.id, index))
+                    if request.status != _NO_REPLY:
+                        self._answered.add((touched.id, index))
                     moment = self._carried_out[request.n, touched.id] = self._times[touched.id][index]
                     if request.operation in _SETS_LEASE:
                         end = (touched.lease_until - started_at) / _SECOND
@@ -93,6 +98,13 @@ class Leases:
         """When a request changed a task, or when it was received if it changed nothing."""
         received = (request.at - self._started_at) / _SECOND
         return self._carried_out.get((request.n, task_id), received)
+
+    def is_answered(self, task_id: str) -> bool:
+        """Whether each event of a task that a request causes belongs to one that was answered."""
+        return all(
+            event["what"] not in _OF_REQUESTS or (task_id, index) in self._answered
+            for index, event in enumerate(self.history(task_id, inf))
+        )
 
     def moment(self, time: str) -> float:
         """A time of the control API (RFC 3339) as seconds since the start of the run."""

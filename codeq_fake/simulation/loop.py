@@ -45,6 +45,11 @@ class SimulatedLoop(OwnedLoop, VirtualTimeLoop):
         super().__init__()
         network.attach(self)
 
+    @property
+    def turn(self) -> tuple[float, int]:
+        """Which turn it is: its virtual time, and its number at that time."""
+        return self._instant, self._turns
+
     def looks_outside(self) -> bool:
         """Never: there is no outside."""
         return False

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, tzinfo
+from functools import partial
 from random import Random
 from threading import Thread, get_ident
 from types import ModuleType
@@ -26,6 +27,7 @@ from uuid import UUID
 
 from codeq_fake.compat.anyio import calls_on_threads_by, numbered_scopes
 
+from .chance import Chance
 from .escapes import SENTRY, THREAD, EscapedError
 from .incarnation import CURRENT, End
 from .loop import SimulatedLoop
@@ -44,9 +46,9 @@ _UTC_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - as utcnow returns it
 class Machine:
     """The clocks and the chance of one world. `epoch` is the wall clock's time at its start (s)."""
 
-    def __init__(self, loop: SimulatedLoop, random: Random, epoch: float) -> None:
+    def __init__(self, loop: SimulatedLoop, chance: Chance, epoch: float) -> None:
         self.loop = loop
-        self.random = random
+        self.chance = chance
         self.epoch = epoch
         self.thread = get_ident()
 
@@ -86,7 +88,7 @@ def simulated(machine: Machine) -> Iterator[None]:
     patches = _Patches()
     _machine = machine
     try:
-        random_module.seed(machine.random.getrandbits(64))
+        random_module.seed(machine.chance.entropy().getrandbits(64))
         patches.apply()
         SENTRY.stand_guard()
         with numbered_scopes(), calls_on_threads_by(machine.loop.run_in_executor):
@@ -243,14 +245,21 @@ for _name in (
 
 def _urandom(size: int) -> bytes:
     machine = _inside()
-    return _REAL_URANDOM(size) if machine is None else machine.random.randbytes(size)
+    return _REAL_URANDOM(size) if machine is None else machine.chance.entropy().randbytes(size)
 
 
 def _seed(self: Random, a: Any = None, version: int = 2) -> None:  # noqa: ANN401 - as the real one's
     machine = _inside()
-    if a is None and machine is not None and self is not machine.random:
-        a = machine.random.getrandbits(128)
+    if a is None and machine is not None:
+        a = machine.chance.entropy().getrandbits(128)
     _REAL_SEED(self, a, version)
+
+
+def _draw(function: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as the real ones
+    """Call a function of the module `random`, each host with its generator."""
+    machine = _inside()
+    generator = _REAL_GENERATOR if machine is None else machine.chance.numbers()
+    return getattr(generator, function)(*args, **options)
 
 
 def _uuid1(node: int | None = None, clock_seq: int | None = None) -> UUID:
@@ -258,9 +267,9 @@ def _uuid1(node: int | None = None, clock_seq: int | None = None) -> UUID:
     machine = _inside()
     if machine is None:
         return _REAL_UUID1(node, clock_seq)
-    ticks = _time_ns() // 100 + _GREGORIAN_TICKS
-    node = machine.random.getrandbits(48) if node is None else node
-    sequence = machine.random.getrandbits(14) if clock_seq is None else clock_seq
+    ticks, entropy = _time_ns() // 100 + _GREGORIAN_TICKS, machine.chance.entropy()
+    node = entropy.getrandbits(48) if node is None else node
+    sequence = entropy.getrandbits(14) if clock_seq is None else clock_seq
     fields = (ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48, sequence >> 8 & 0x3F, sequence & 0xFF, node)
     return UUID(fields=fields, version=1)
 
@@ -334,6 +343,8 @@ _REAL_CLOCK_GETTIME, _REAL_CLOCK_GETTIME_NS = time.clock_gettime, time.clock_get
 _REAL_LOCALTIME, _REAL_GMTIME = time.localtime, time.gmtime
 _REAL_START = Thread.start
 _REAL_URANDOM, _REAL_SEED, _REAL_UUID1 = os.urandom, random_module.Random.seed, uuid.uuid1
+#: The generator whose methods are the functions of `random`.
+_REAL_GENERATOR: Any = random_module.random.__self__  # type: ignore[attr-defined]  # typeshed declares functions
 _REAL_SIGNAL, _REAL_GETSIGNAL, _REAL_RAISE_SIGNAL = signal.signal, signal.getsignal, signal.raise_signal
 _REAL_KILL, _REAL_EXIT, _REAL_GETHOSTNAME = os.kill, os._exit, socket.gethostname
 
@@ -359,6 +370,11 @@ _REPLACED: list[tuple[Any, Any]] = [
     (os.kill, _kill),
     (os._exit, _exit),
     (socket.gethostname, _gethostname),
+    *(
+        (function, partial(_draw, name))
+        for name, function in vars(random_module).items()
+        if getattr(function, "__self__", None) is _REAL_GENERATOR
+    ),
 ]
 _METHODS: list[tuple[Any, str, Any]] = [
     (random_module.Random, "seed", _seed),

@@ -8,14 +8,17 @@ import hashlib
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from random import Random
 
+from .chance import Chance
+from .contract_laws import judges
+from .evidence import Violation
 from .hosts import Surroundings
 from .incarnation import Incarnation
-from .laws import Violation, find_violations
+from .laws import find_violations
 from .log import LostError
 from .loop import SimulatedLoop
 from .machine import Machine, simulated
@@ -23,6 +26,7 @@ from .network import Network
 from .plan import Plan
 from .server import SimulatedFake
 from .story import Scene
+from .watchdog import NeverAwaitsError, Stuck, watched
 from .weather import Weather
 from .world import WEATHER_BEGINS, World
 
@@ -72,11 +76,12 @@ def run_once(test: Test, seed: int, *, weather: Weather | None = None, plan: Pla
 
     A run in which programs load modules is done again: that may draw from chance, and happens once in a process.
     """
+    judges()  # loads them outside of the world
     while True:
         modules = len(sys.modules)
         draws = Draws(seed)
         with surroundings(draws) as around:
-            outcome = around.loop.run_until_complete(_Run(test, seed, around).main(weather, plan))
+            outcome = _Run(test, seed, around).outcome(weather, plan)
         if len(sys.modules) == modules:
             return outcome
 
@@ -87,12 +92,13 @@ def surroundings(draws: Draws) -> Iterator[Surroundings]:
     network = Network(draws)
     loop = SimulatedLoop(draws("turns"), network)
     around = Surroundings(loop, network, draws)
-    with _quiet(), simulated(Machine(loop, draws("machine"), _EPOCH)):
+    with _quiet(), simulated(Machine(loop, Chance(draws), _EPOCH)), watched(loop):
         asyncio.set_event_loop(loop)
         try:
             yield around
         finally:
-            loop.run_until_complete(_end(around))
+            with suppress(Stuck):  # a program that never awaits, cancelled or not
+                loop.run_until_complete(_end(around))
             asyncio.set_event_loop(None)
             loop.close()
             network.close()
@@ -141,14 +147,21 @@ class _Run:
         self._around = around
         self._loop = around.loop
         self._plan = Plan(seed)
+        self._world: World
 
-    async def main(self, weather: Weather | None, plan: Plan | None) -> Outcome:
-        """Run the test, judge it, and end everything."""
+    def outcome(self, weather: Weather | None, plan: Plan | None) -> Outcome:
+        """Run the test and judge it. A program that never awaits ends the run."""
+        try:
+            return self._loop.run_until_complete(self._main(weather, plan))
+        except Stuck as stuck:
+            return self._loop.run_until_complete(self._judge(NeverAwaitsError(str(stuck))))
+
+    async def _main(self, weather: Weather | None, plan: Plan | None) -> Outcome:
         __tracebackhide__ = True
         fake = SimulatedFake(
             clock="auto", now=_START, seed=self._seed, journal_size=_JOURNAL, journal_bytes=_JOURNAL * 1000
         )
-        world = World(self._seed, self._around, fake)
+        self._world = world = World(self._seed, self._around, fake)
         await world.server.start()
         self._loop.call_at(WEATHER_BEGINS, self._begin_weather, world, weather, plan, context=Context())
         error: BaseException | None = None
@@ -156,6 +169,11 @@ class _Run:
             await self._test(world)
         except Exception as raised:  # noqa: BLE001 - it is the outcome
             error = raised
+        return await self._judge(error)
+
+    async def _judge(self, error: BaseException | None) -> Outcome:
+        """What came of the run, in the event loop, whose time the fake tells."""
+        world = self._world
         self._collect_lost_errors()
         scene = Scene(self._plan, world.evidence(), tuple(world.log), tuple(world.all_effects.values()))
         violations = find_violations(scene.evidence)
@@ -175,7 +193,7 @@ class _Run:
         for owner, context in self._loop.lost_errors:
             host = owner.host.name if isinstance(owner, Incarnation) else ""
             error = context.get("exception") or RuntimeError(context.get("message", "an unknown error"))
-            if owner is None or owner.is_alive:
+            if (owner is None or owner.is_alive) and not isinstance(error, Stuck):
                 self._around.errors.append(LostError(self._loop.time(), host, error))
 
 

@@ -19,6 +19,7 @@ from .event_kinds import check_plan
 from .plan import Plan
 from .runs import Outcome, run_once
 from .shrinking import shrink
+from .watchdog import NeverAwaitsError
 from .weather import Weather
 
 Races = Literal["tell", "fail"]
@@ -69,7 +70,9 @@ class Simulation:
         return outcome
 
     def smallest(self, outcome: Outcome) -> Outcome:
-        """The same failure with as little weather as possible."""
+        """The same failure with as little weather as possible. To meet a stuck program again takes too long."""
+        if isinstance(outcome.error, NeverAwaitsError):
+            return outcome
         kind = _kind(outcome)
         plan = shrink(outcome.plan, lambda plan: self._fails_so(plan, kind), most_runs=_MOST_SHRINKING_RUNS)
         return self.run(plan.seed, plan) if plan != outcome.plan else outcome

@@ -12,7 +12,7 @@ from codeq_fake.testing import TaskView
 
 from .effects import TEST, Effects, why_not_held
 from .event_kinds import SERVER, describe
-from .laws import Evidence
+from .evidence import Evidence
 from .leases import RACES, Leases
 from .log import Entry, Kind
 from .plan import Plan

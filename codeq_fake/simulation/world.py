@@ -24,13 +24,15 @@ from . import weather
 from .acts import Direction
 from .effects import TEST, Effects
 from .event_kinds import end_of
+from .evidence import Evidence
 from .hosts import Host, Program, Surroundings
 from .incarnation import CURRENT
-from .laws import PATIENCE, Evidence
+from .laws import PATIENCE
 from .leases import Leases
 from .log import Entry, LostError
 from .network import Network
 from .plan import Event, Plan
+from .recording import recording
 from .server import NAME, URL, Server, SimulatedFake
 
 #: The moment at which the weather is drawn: the test has made its hosts by then (s).
@@ -191,6 +193,7 @@ class World:
             hosts=tuple(self._hosts),
             running=tuple(host.name for host in self._hosts.values() if host.state == "up"),
             errors=self.errors,
+            recording=recording(self.fake.runtime, self.started_at),
         )
 
     def _apply(self, event: Event) -> None:

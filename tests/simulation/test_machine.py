@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -84,6 +85,59 @@ async def draw(_: Host, facts: Facts) -> None:
 def test_chance_is_the_same_for_one_seed() -> None:
     assert facts_of(draw) == facts_of(draw)
     assert not set(facts_of(draw)) & set(facts_of(draw, seed=2))
+
+
+def test_what_one_host_draws_moves_nothing_on_another() -> None:
+    def drawn_beside(draws: int) -> Facts:
+        facts: Facts = []
+
+        async def test(world: World) -> None:
+            facts.clear()
+
+            @world.process("neighbour")
+            async def _neighbour(_host: Host) -> None:
+                for _ in range(draws):
+                    random.random()
+                    uuid.uuid4()
+                await asyncio.sleep(100)
+
+            @world.process("alone")
+            async def _alone(host: Host) -> None:
+                await asyncio.sleep(1)
+                await draw(host, facts)
+                await asyncio.sleep(100)
+
+            await asyncio.sleep(10)
+
+        run(test)
+        return facts
+
+    assert drawn_beside(0) == drawn_beside(3) != []
+
+
+async def spin(_: Host, facts: Facts) -> None:
+    while not facts:
+        with suppress(Exception):
+            sum(range(1000))
+
+
+def test_a_program_that_never_awaits_ends_the_run_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("codeq_fake.simulation.watchdog._INTERVAL", 0.02)
+    facts: Facts = []
+
+    async def test(world: World) -> None:
+        @world.process("stuck")
+        async def _stuck(host: Host) -> None:
+            await asyncio.sleep(12)
+            await spin(host, facts)
+
+        await asyncio.sleep(100)
+
+    outcome = run_once(test, 7)
+    assert outcome.failed
+    assert "stuck runs without an await since 12.0 s, for 0.2 s of CPU time:" in str(outcome.error)
+    assert "in spin" in str(outcome.error)
+    assert outcome.violations == []
 
 
 async def block_the_loop(_: Host, facts: Facts) -> None:

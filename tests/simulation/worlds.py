@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from codeq_fake.control.fault_rules import FaultControls
 from codeq_fake.journal import Request
-from codeq_fake.simulation.laws import Evidence
+from codeq_fake.simulation.evidence import Evidence
 from codeq_fake.simulation.leases import Leases
+from codeq_fake.simulation.recording import recording
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def evidence(**fields: Any) -> Evidence:
         "hosts": HOSTS,
         "running": HOSTS,
         "errors": (),
+        "recording": recording(FakeCodeQ(now=START)._runtime, STARTED_AT),  # noqa: SLF001 - as the world does
     }
     return Evidence(**{**nothing, **fields})
 
@@ -121,7 +123,13 @@ class Run:
 
     def evidence(self, **fields: Any) -> Evidence:
         """What the laws see now."""
-        found = {"end": self.now(), "started_at": STARTED_AT, "requests": self.requests, "tasks": self.fake.tasks()}
+        found = {
+            "end": self.now(),
+            "started_at": STARTED_AT,
+            "requests": self.requests,
+            "tasks": self.fake.tasks(),
+            "recording": recording(self.fake._runtime, STARTED_AT),  # noqa: SLF001 - as the world does
+        }
         return evidence(**{**found, **fields})
 
     @property

@@ -7,7 +7,7 @@ import heapq
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
@@ -64,6 +64,16 @@ def parse_recording(text: str, *, name: str) -> Recording:
     return _recording(*_read(text.split("\n"), name=name))
 
 
+def recording_of(lines: Iterable[Mapping[str, Any]], *, name: str) -> Recording:
+    """The recording whose lines are these JSON objects. Errors call it `name`. Raises RecordingError."""
+    header, *entries = lines
+    try:
+        read = _read_header(header)
+        return _recording(read, [_read_entry(entry, read.epoch) for entry in entries])
+    except UNREADABLE as error:
+        raise RecordingError(f"{name}: {type(error).__name__}: {error}") from error
+
+
 def write_recording(recording: Recording, path: Path) -> None:
     """Write `recording` to `path`, with gzip if the name ends in `.gz`. Raises OSError."""
     opened = partial(gzip.open, compresslevel=_COMPRESSION) if path.suffix == ".gz" else open
@@ -91,11 +101,14 @@ def _read(lines: Iterable[str], *, name: str) -> tuple[Header, Iterator[Call | C
 def _read_entries(numbered: Iterable[tuple[int, str]], name: str, epoch: int) -> Iterator[Call | Callback]:
     for number, line in numbered:
         try:
-            entry = _ENTRIES.decode(line)
-            found = _read_call(entry, epoch) if entry["kind"] == "call" else _read_callback(entry, epoch)
+            found = _read_entry(_ENTRIES.decode(line), epoch)
         except UNREADABLE as error:
             raise _unreadable(name, number, error) from error
         yield found
+
+
+def _read_entry(entry: Mapping[str, Any], epoch: int) -> Call | Callback:
+    return _read_call(entry, epoch) if entry["kind"] == "call" else _read_callback(entry, epoch)
 
 
 def _unreadable(name: str, number: int, error: Exception) -> RecordingError:
@@ -137,7 +150,7 @@ def _line(entry: dict[str, Any]) -> str:
     return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
-def _read_header(entry: dict[str, Any]) -> Header:
+def _read_header(entry: Mapping[str, Any]) -> Header:
     if entry["kind"] != "header":
         raise ValueError("the first line must be the header")
     return Header(
@@ -171,7 +184,7 @@ def _header(header: Header) -> dict[str, Any]:
     }
 
 
-def _read_call(entry: dict[str, Any], epoch: int) -> Call:
+def _read_call(entry: Mapping[str, Any], epoch: int) -> Call:
     return Call(
         entry["n"],
         epoch + _nanoseconds(entry["t0"]),
@@ -193,7 +206,7 @@ def _call(call: Call, epoch: int) -> dict[str, Any]:
     }
 
 
-def _read_callback(entry: dict[str, Any], epoch: int) -> Callback:
+def _read_callback(entry: Mapping[str, Any], epoch: int) -> Callback:
     answered = entry["answered"]
     status, location = answered if isinstance(answered, list) else (answered, None)
     fields = {name: entry[name] for name in _CALLBACK_FIELDS}
