@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 
 from codeq_fake import wire
 
-from . import errors, results
+from . import errors, results, retention
 from .callback_retries import CallbackRetries
 from .commands import BUILT_IN_COMMANDS, is_blank, queue_name, to_claim
 from .counters import Counters
@@ -20,7 +20,6 @@ from .queue import PRIORITIES, Queue
 from .rate_limits import RateLimiter
 from .reaper import Reaper
 from .requeueing import Requeueing
-from .retention import Retention
 from .settings import CoreSettings
 from .slices import Slices, at_once
 from .subscriptions import MODES, Subscription, Subscriptions
@@ -81,7 +80,7 @@ class Broker:
             self.reaper = Reaper(
                 interval=store.reaper_interval, start=start, store=self.store, requeueing=self.requeueing
             )
-        self.retention = Retention(start=start, store=self.store) if store.ends_tasks else None
+        self.entry_index = retention.EntryIndex(start=start, store=self.store) if store.ends_tasks else None
         #: A task whose end, or a key whose first use, the present operation does not see; empty without a fault.
         self.unseen = ""
         self._traces = settings.tracing_enabled and store.stores_traces
@@ -463,7 +462,9 @@ class Broker:
 
     def cleanup_in_slices(self, *, before: int, limit: int = 0) -> Slices[int]:
         """As `cleanup`. Other operations may come in between."""
-        return (self.retention or self.store).cleanup(before=before, limit=limit)
+        if self.entry_index is not None:
+            return self.entry_index.cleanup(before=before, limit=limit)
+        return retention.cleanup(self.store, before=before, limit=limit)
 
     def admit(self, scope: str, token: str, operation: str, *, now: int) -> int:
         """Check the rate limit of `scope`. Returns 0 if the call is allowed, else the seconds to wait (L1)."""
@@ -484,8 +485,8 @@ class Broker:
         dues = [self.callbacks.next_due(), self._next_sweep()]
         if self.reaper is not None:
             dues.append(self.reaper.next_due())
-        if self.retention is not None:
-            dues.append(self.retention.next_due())
+        if self.entry_index is not None:
+            dues.append(self.entry_index.next_due())
         return min((due for due in dues if due is not None), default=None)
 
     def fire(self, *, now: int, most: int | None = None) -> None:
@@ -497,8 +498,8 @@ class Broker:
         if self.reaper is not None and (tick := self.reaper.next_due()) is not None and tick <= now:
             for task in self.reaper.sweep(now=tick):
                 self._call_back_for_dead_letter(task, now=tick)  # P5
-        if self.retention is not None and (tick := self.retention.next_due()) is not None and tick <= now:
-            self.retention.sweep(now=tick)
+        if self.entry_index is not None and (tick := self.entry_index.next_due()) is not None and tick <= now:
+            self.entry_index.sweep(now=tick)
 
     def _next_sweep(self) -> int | None:
         return self.subscriptions.next_sweep(interval=self.settings.subscription_cleanup_interval_seconds)

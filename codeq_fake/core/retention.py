@@ -1,14 +1,17 @@
-"""Retention in an embedded store: its index of what happened to tasks, by which they end (P8, M3)."""
+"""Retention: which old tasks a clean-up deletes (M3), and when those of an embedded store end by themselves (P8)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from heapq import merge
 from itertools import islice
 
 from .slices import Slices, at_once, batches, in_order
 from .task import CREATED, Event, Task
-from .task_store import CLEANUP_LIMIT, TaskStore
+from .task_store import TaskStore
 from .times import DAY_SECONDS, SECOND
+
+CLEANUP_LIMIT = 1000
 
 #: An entry of the index: a second (s since the epoch) in which one of these happened to a task, and the task's id.
 Entry = tuple[int, str]
@@ -20,8 +23,32 @@ _MOST = 512
 _DAY = DAY_SECONDS * SECOND
 
 
-class Retention:
-    """Deletes tasks by the first of their entries, a day after it. `start` (ns) is one of its ticks.
+def cleanup(store: TaskStore, *, before: int, limit: int) -> Slices[int]:
+    """Delete tasks untouched for 24 h as of `before` (ns), at most `limit`. Returns their number (M3).
+
+    The order is that of the second of the last touch, then of the id. A `limit` that is not positive means 1000.
+    """
+    latest, most = _a_day_before(before), _most_of(limit)
+    runs: list[list[tuple[int, str]]] = []
+    for tasks in batches(list(store.tasks.values())):
+        touches = ((task.touched_at // SECOND, task.id) for task in tasks)
+        runs.append(sorted(touch for touch in touches if touch[0] <= latest))
+        yield
+    deleted = 0
+    for touched, task_id in merge(*runs):
+        task = store.tasks.get(task_id)
+        # In a pause it may have been touched or deleted.
+        if task is not None and task.touched_at // SECOND == touched:
+            store.remove(task)
+            deleted += 1
+        if deleted == most:
+            break
+        yield
+    return deleted
+
+
+class EntryIndex:
+    """The index of an embedded store: it deletes tasks a day after their first entry. `start` (ns) is one of its ticks.
 
     The later entries of a deleted task stay in the index, and count as if they were tasks.
     """
@@ -48,7 +75,7 @@ class Retention:
     def sweep(self, *, now: int) -> None:
         """Delete what has been there for a day at the tick `now`."""
         self._swept_at, self._due = now, None
-        for entry in at_once(self._first(_MOST, latest=now // SECOND - DAY_SECONDS)):
+        for entry in at_once(self._first(_MOST, latest=_a_day_before(now))):
             self._remove(entry)
 
     def cleanup(self, *, before: int, limit: int) -> Slices[int]:
@@ -56,8 +83,7 @@ class Retention:
 
         A `limit` that is not positive means 1000.
         """
-        most = limit if limit > 0 else CLEANUP_LIMIT
-        entries = yield from self._first(most, latest=before // SECOND - DAY_SECONDS)
+        entries = yield from self._first(_most_of(limit), latest=_a_day_before(before))
         for part in batches(entries):
             for entry in part:
                 self._remove(entry)
@@ -85,3 +111,13 @@ class Retention:
 def _entries(task: Task) -> Iterator[Entry]:
     """The entries of a task, by its history."""
     return ((second, task.id) for second in {entry.at // SECOND for entry in task.history if entry.what in _INDEXED})
+
+
+def _a_day_before(instant: int) -> int:
+    """The second (s since the epoch) that is 24 h before an instant (ns)."""
+    return instant // SECOND - DAY_SECONDS
+
+
+def _most_of(limit: int) -> int:
+    """How many tasks or entries a clean-up may remove."""
+    return limit if limit > 0 else CLEANUP_LIMIT

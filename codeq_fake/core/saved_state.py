@@ -126,7 +126,7 @@ def _parts(broker: Broker, tasks: Iterator[dict[str, Any]], pending: Iterator[li
         "heard": _rows(subscriptions.heard),
         "unseenDelays": sorted([*key, queue.unseen_delays] for key, queue in queues if queue.unseen_delays),
         "leftovers": sorted([*key, *row] for key, queue in queues for row in _leftovers(queue)),
-        "staleEntries": sorted(map(list, broker.retention.stale)) if broker.retention is not None else [],
+        "staleEntries": sorted(map(list, broker.entry_index.stale)) if broker.entry_index is not None else [],
     }
 
 
@@ -249,8 +249,8 @@ def _restore_embedded(broker: Broker, state: BrokerState) -> None:
         _restore_leftover(broker.store.queue_at(tenant, name), place, number, task_id)
     for tenant, name, count in state["unseenDelays"]:
         broker.store.queue_at(tenant, name).unseen_delays = count
-    if broker.retention is not None:
-        broker.retention.stale.update(state["staleEntries"])
+    if broker.entry_index is not None:
+        broker.entry_index.stale.update(state["staleEntries"])
     broker.subscriptions.heard.update(dict(state["heard"]))
 
 

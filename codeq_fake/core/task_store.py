@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from heapq import merge
 from operator import add
 from typing import NamedTuple
 
@@ -10,11 +9,8 @@ from .commands import BUILT_IN_COMMANDS, queue_name
 from .leftovers import Leftovers
 from .profiles import Store
 from .queue import Queue
-from .slices import Slices, batches
+from .slices import Slices
 from .task import State, Task
-from .times import DAY_SECONDS, SECOND
-
-CLEANUP_LIMIT = 1000
 
 
 class QueueStats(NamedTuple):
@@ -81,30 +77,6 @@ class TaskStore:
             for priority, length in enumerate(queue.ready_by_priority()):
                 sizes[f"{prefix}:pending:{priority}"] = length
         return sizes
-
-    def cleanup(self, *, before: int, limit: int) -> Slices[int]:
-        """Delete tasks untouched for 24 h as of `before` (ns), at most `limit`. Returns their number (M3).
-
-        The order is that of the second of the last touch, then of the id. A `limit` that is not positive means 1000.
-        """
-        latest = before // SECOND - DAY_SECONDS
-        most = limit if limit > 0 else CLEANUP_LIMIT
-        runs: list[list[tuple[int, str]]] = []
-        for tasks in batches(list(self.tasks.values())):
-            touches = ((task.touched_at // SECOND, task.id) for task in tasks)
-            runs.append(sorted(touch for touch in touches if touch[0] <= latest))
-            yield
-        deleted = 0
-        for touched, task_id in merge(*runs):
-            task = self.tasks.get(task_id)
-            # In a pause it may have been touched or deleted.
-            if task is not None and task.touched_at // SECOND == touched:
-                self.remove(task)
-                deleted += 1
-            if deleted == most:
-                break
-            yield
-        return deleted
 
     def all_sizes(self) -> dict[str, int]:
         """The sizes of all queues that are not empty, by storage key in alphabetical order (P12)."""
