@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from heapq import heappush
 from operator import attrgetter
 from typing import Any
 
 from .due_heap import DueHeap
-from .leftovers import Leftovers
 from .profiles import Store
 from .task import Task
 from .times import floor_to_second
@@ -21,6 +21,25 @@ _DUPLICATE = ""
 
 _lease_expiry = attrgetter("lease_expiry")
 _visible_at = attrgetter("visible_at")
+
+
+@dataclass(slots=True)
+class Leftovers:
+    """The ids of tasks that a clean-up has deleted and left in their queue, by place (P8). Those in its pending lists are there, without a task.
+
+    A queue counts them as its own until a claim finds them. Those of dead letters stay.
+    """
+
+    #: With the due time (ns) of the task.
+    delayed: set[tuple[int, str]] = field(default_factory=set)
+    in_progress: set[str] = field(default_factory=set)
+    dead: set[str] = field(default_factory=set)
+
+    def drop_due(self, now: int) -> int:
+        """Drop the delayed ones that are due. Returns their number."""
+        due = {entry for entry in self.delayed if entry[0] <= now}
+        self.delayed -= due
+        return len(due)
 
 
 class Queue:

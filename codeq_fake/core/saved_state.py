@@ -16,8 +16,7 @@ from .codec import MismatchError, codec, load_in_slices
 from .consistency import contradictions
 from .counters import Histogram
 from .frozen_items import FrozenItems
-from .leftovers import Leftovers
-from .queue import Queue
+from .queue import Leftovers, Queue
 from .slices import Slices, in_order
 from .subscriptions import Subscription
 from .task import State, Task

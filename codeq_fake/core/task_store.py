@@ -6,9 +6,8 @@ from operator import add
 from typing import NamedTuple
 
 from .commands import BUILT_IN_COMMANDS, queue_name
-from .leftovers import Leftovers
 from .profiles import Store
-from .queue import Queue
+from .queue import Leftovers, Queue
 from .slices import Slices
 from .task import State, Task
 

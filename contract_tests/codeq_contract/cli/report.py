@@ -1,4 +1,4 @@
-"""The command `codeq-contract report`."""
+"""The command `codeq-contract report`, and the reports that commands read from files."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
+from codeq_contract.recordings.format import UNREADABLE
+from codeq_contract.report import Report
 from codeq_contract.report.trends import Trends, trends_page
 
 from .output import CannotRunError, counted
-from .report_files import read_report
 
 
 @click.command("report")
@@ -31,3 +32,11 @@ def report_trends(runs: tuple[Path, ...], out: Path) -> None:
         raise CannotRunError(str(error)) from None
     changed = len(Trends.of(reports).changed_facts)
     click.echo(f"{out}: {counted(len(reports), 'run')}, {counted(changed, 'fact')} with different verdicts")
+
+
+def read_report(path: Path) -> Report:
+    """The report in a `report.json`. Raises CannotRunError."""
+    try:
+        return Report.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, *UNREADABLE) as error:
+        raise CannotRunError(f"{path} is not a report: {error}") from None

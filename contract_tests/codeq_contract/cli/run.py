@@ -19,7 +19,7 @@ from codeq_contract.report.results import GROUPS, disparities
 from codeq_contract.suite.options import Options, OptionsError, suite_options
 
 from .output import background_output
-from .report_files import read_report
+from .report import read_report
 
 CASES = Path(__file__).parents[1] / "cases"
 HARNESS_ERROR = 2

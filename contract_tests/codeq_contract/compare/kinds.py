@@ -1,4 +1,4 @@
-"""Kinds of differences: what differs where, whatever the values. And the kinds that are known of the fake."""
+"""Kinds of differences: what differs where, whatever the values. Those that are known of the fake are named, not hidden."""
 
 from __future__ import annotations
 
@@ -27,6 +27,28 @@ class Kind:
 
     def __str__(self) -> str:
         return f"{self.route}: {', '.join(self.places)}"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDifference:
+    """A difference between the fake and a real server that is documented: its clause, the ends of routes, the caller."""
+
+    clause: str
+    routes: tuple[str, ...]
+    caller: str
+
+    def explains(self, kind: Kind, caller: str) -> bool:
+        """Whether a request of this caller shows it."""
+        return kind.route.endswith(self.routes) and caller.endswith(self.caller)
+
+
+_KNOWN = (KnownDifference("H2 and D2", ("/heartbeat", "/abandon"), "worker without subject"),)
+_PAGE = "docs/reference/differences.md"
+
+
+def known_as(kind: Kind, caller: str) -> str:
+    """Where a kind of difference that a request of this caller shows is documented. Empty if it is not."""
+    return next((f"{known.clause} in {_PAGE}" for known in _KNOWN if known.explains(kind, caller)), "")
 
 
 def kind_of_reply(method: str, path: str, differences: Sequence[Difference]) -> Kind:

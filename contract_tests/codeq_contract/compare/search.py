@@ -9,8 +9,7 @@ from itertools import count, islice
 from codeq_contract.driver.clocks import Clock, RealClock
 from codeq_contract.recordings.times import SECOND
 
-from .kinds import Kind
-from .known import known_as
+from .kinds import Kind, known_as
 from .pair import Pair
 from .plans import Plan, Send
 from .player import Player
@@ -117,7 +116,7 @@ class Search:
             outcome.found[kind] = Difference(kind, finding, by_chance=is_shrunk)
             if is_shrunk:
                 outcome.found[kind] = _smallest(finding, player)
-                outcome.found[kind].known = known_as(outcome.found[kind].smallest)
+                outcome.found[kind].known = known_as(kind, outcome.found[kind].smallest.caller)
             self.on_kind(outcome.found[kind])
         outcome.found[kind].sessions += 1
 

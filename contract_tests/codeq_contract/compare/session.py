@@ -38,6 +38,12 @@ class Finding:
     differences: tuple[Difference, ...]
     exchanges: tuple[Exchange, ...]
 
+    @property
+    def caller(self) -> str:
+        """Who made the last request. Empty if the difference shows after a wait."""
+        last = self.plan[-1]
+        return last.caller if isinstance(last, Send) else ""
+
 
 class Session:
     """One session under a name that no other session has. After its end `finding` says how the servers differ."""
