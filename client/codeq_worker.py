@@ -14,7 +14,7 @@ _INTERRUPTED = 130
 def main() -> None:
     """Run the command `codeq-worker`."""
     try:
-        from codeq_client.cli import main as command  # noqa: PLC0415 - Ctrl-C may come during the import
+        from codeq_client.worker_cli import main as command  # noqa: PLC0415 - Ctrl-C may come during the import
 
         command()
     except KeyboardInterrupt:

@@ -57,7 +57,7 @@ PUBLIC = (
 #: The commands, and where their groups are.
 COMMANDS = {
     "codeq-fake": "codeq_fake.cli:main",
-    "codeq-worker": "codeq_client.cli:main",
+    "codeq-worker": "codeq_client.worker_cli:main",
     "codeq": "codeq_client.task_cli:main",
     "codeq-contract": "codeq_contract.cli:main",
 }

@@ -16,8 +16,8 @@ from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.runtime.fake_server import FakeServer
 
 from . import replies
+from .decoding_process import SMALL, decode_large
 from .host_guard import HostGuard
-from .large_bodies import SMALL, decode_large
 from .operations import AnyHandler, Operation
 from .reasons import of_rejection
 from .rejections import REJECTIONS, RateLimited, reply_to

@@ -164,7 +164,7 @@ async def test_the_span_is_the_current_one_in_a_handler_on_a_thread(scenario: Tr
 @pytest.mark.process
 def test_unused_extras_are_not_imported() -> None:
     program = (
-        "import sys, codeq_client, codeq_client.cli;"
+        "import sys, codeq_client, codeq_client.worker_cli;"
         "extras = {'opentelemetry', 'prometheus_client', 'codeq_client.health', 'http.server'};"
         "print(sorted(extras & set(sys.modules)))"
     )

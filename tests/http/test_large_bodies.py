@@ -17,7 +17,7 @@ from codeq_fake.clocks import WallClock
 from codeq_fake.core import Submission
 from codeq_fake.http import OPERATIONS, bodies, long_texts, rendering
 from codeq_fake.http.bodies import LARGEST_BATCH, MOST_ARTIFACTS
-from codeq_fake.http.large_bodies import decode_large
+from codeq_fake.http.decoding_process import decode_large
 from codeq_fake.http.rejections import LARGEST_BODY, status_and_text
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings

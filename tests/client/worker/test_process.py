@@ -18,7 +18,7 @@ from tests.client.programs import REPOSITORY, program, wait_until
 
 pytestmark = pytest.mark.process
 
-CODEQ_WORKER = [sys.executable, "-m", "codeq_client.cli"]
+CODEQ_WORKER = [sys.executable, "-m", "codeq_client.worker_cli"]
 
 
 def run_worker(

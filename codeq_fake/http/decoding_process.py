@@ -1,4 +1,4 @@
-"""Large request bodies: decoded in a worker process, since the interpreter's lock would stop all other requests."""
+"""The process that decodes large request bodies: the interpreter's lock would stop all other requests meanwhile."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def test_the_command_names_a_missing_setting_without_a_traceback() -> None:
 @pytest.mark.usefixtures("folder")
 def test_the_command_reports_a_missing_import_of_the_module(folder: Path) -> None:
     (folder / "lacking_app.py").write_text("import not_installed_here\n")
-    command = [sys.executable, "-m", "codeq_client.cli", "run", "lacking_app:worker"]
+    command = [sys.executable, "-m", "codeq_client.worker_cli", "run", "lacking_app:worker"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     assert done.returncode == 1
     assert "lacking_app.py" in done.stderr
