@@ -200,14 +200,14 @@ def stats(commands: tuple[str, ...], *, as_json: bool) -> None:
     Needs an administrator's token.
     """
     with _client() as codeq:
-        found = [codeq.queue_stats(command) for command in commands]
+        queues = [codeq.queue_stats(command) for command in commands]
     if as_json:
-        for queue in found:
+        for queue in queues:
             click.echo(_text(to_json(queue), indent=None))
         return
-    width = max(len("command"), *(len(queue.command) for queue in found))
+    width = max(len("command"), *(len(queue.command) for queue in queues))
     click.echo(f"{'command':{width}}  {'ready':>8}  {'delayed':>8}  {'in work':>8}  {'dead':>8}")
-    for queue in found:
+    for queue in queues:
         counts = (queue.ready, queue.delayed, queue.in_progress, queue.dead)
         click.echo("  ".join([f"{printable(queue.command):{width}}", *(f"{count:8}" for count in counts)]))
 

@@ -216,14 +216,14 @@ _TEXTS = ("taskId", "eventType", "status", "error", "completedAt", "sentAt", "no
 
 
 def _message(wire: Mapping[str, Any]) -> ResultCallback | QueueReady:
-    given = {name: value for name, value in wire.items() if value is not None}
+    fields = {name: value for name, value in wire.items() if value is not None}
     for name in _TEXTS:
-        if not isinstance(given.get(name, ""), str):
+        if not isinstance(fields.get(name, ""), str):
             raise TypeError(f"{name} is not a string")
-    if "taskId" in given:
-        record = {name: value for name, value in given.items() if name != "eventType" and value != ""}
-        return ResultCallback(given["taskId"], given["eventType"], decoding.record(record))
-    return QueueReady(given["eventType"], datetime.fromisoformat(given["sentAt"]), given["notificationId"])
+    if "taskId" in fields:
+        record = {name: value for name, value in fields.items() if name != "eventType" and value != ""}
+        return ResultCallback(fields["taskId"], fields["eventType"], decoding.record(record))
+    return QueueReady(fields["eventType"], datetime.fromisoformat(fields["sentAt"]), fields["notificationId"])
 
 
 def _key(message: ResultCallback | QueueReady) -> tuple[str, ...]:

@@ -44,8 +44,8 @@ class Identity:
         """The content of the signed token if it were issued at `now`, for one day."""
         issued = now // _SECOND
         ordinary = {"iss": ISSUER, "aud": AUDIENCES[self.kind], "iat": issued, "exp": issued + _DAY}
-        kept = {name: claim for name, claim in {**ordinary, **self.claims}.items() if claim is not None}
-        return {"alg": self.algorithm, "kid": self.key_id, "typ": "JWT"}, kept
+        claims = {name: claim for name, claim in {**ordinary, **self.claims}.items() if claim is not None}
+        return {"alg": self.algorithm, "kid": self.key_id, "typ": "JWT"}, claims
 
 
 class IdentitiesProvider:

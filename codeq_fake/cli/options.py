@@ -99,17 +99,17 @@ def read_env_file(ctx: click.Context, _: click.Parameter, given: Path | None) ->
     They are also the defaults of the command's options. Ends the program if the file cannot be read.
     """
     file = given or Path(_DEFAULT_ENV_FILE)
-    shown = _DEFAULT_ENV_FILE if given is None else f"--env-file {given}"
+    source = _DEFAULT_ENV_FILE if given is None else f"--env-file {given}"
     try:
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         # Some name the folder of their virtual environment `.env`.
         if given is None and isinstance(error, (FileNotFoundError, IsADirectoryError)):
             return {}
-        exit_with(f"{shown}: {error.strerror}", MISUSED)
+        exit_with(f"{source}: {error.strerror}", MISUSED)
     except UnicodeDecodeError as error:
-        exit_with(f"{shown}: not text ({error.reason})", MISUSED)
-    variables = _parse(text, shown)
+        exit_with(f"{source}: not text ({error.reason})", MISUSED)
+    variables = _parse(text, source)
     ctx.meta[ENV_FILE_READ] = str(file)
     ctx.default_map = {
         option.name: option.type.split_envvar_value(variables[option.envvar])

@@ -66,26 +66,26 @@ class Fake:
         if len(beginning) >= _WHOLE_ID:
             return beginning
         reply = self.get("/tasks", {"tasks": [TASK_NAME]}, id=beginning, limit=_MOST_GUESSES)
-        found = {task["id"]: task for task in reply["tasks"]}
-        if beginning in found or not found:
+        tasks = {task["id"]: task for task in reply["tasks"]}
+        if beginning in tasks or not tasks:
             return beginning
-        if len(found) > 1:
-            exit_with(f"{beginning} is the beginning of several ids: {_listed(found.values())}", MISUSED)
-        return str(next(iter(found)))
+        if len(tasks) > 1:
+            exit_with(f"{beginning} is the beginning of several ids: {_listed(tasks.values())}", MISUSED)
+        return str(next(iter(tasks)))
 
     def only_task(self, state: str) -> str:
         """The id of the only task in a state. Ends the program if there is none, or if there are several."""
-        found = self.get("/tasks", {"tasks": [TASK_NAME]}, state=state, limit=_MOST_GUESSES)["tasks"]
-        if not found:
+        tasks = self.get("/tasks", {"tasks": [TASK_NAME]}, state=state, limit=_MOST_GUESSES)["tasks"]
+        if not tasks:
             exit_with(f"no task is {state}", FAILED)
-        if len(found) > 1:
-            exit_with(f"several tasks are {state}, give the beginning of an id: {_listed(found)}", MISUSED)
-        return str(found[0]["id"])
+        if len(tasks) > 1:
+            exit_with(f"several tasks are {state}, give the beginning of an id: {_listed(tasks)}", MISUSED)
+        return str(tasks[0]["id"])
 
     def get(self, path: str, shape: Shape, /, **query: str | int | None) -> dict[str, Any]:
         """A GET call; arguments that are None are left out."""
-        given = {name: value for name, value in query.items() if value is not None}
-        return self.call("GET", path, shape, params=given)
+        params = {name: value for name, value in query.items() if value is not None}
+        return self.call("GET", path, shape, params=params)
 
     def call(
         self,

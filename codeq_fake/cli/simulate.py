@@ -94,7 +94,7 @@ def _search(
     """Run on several processes until the first failure, which ends the command. Return how many runs there were."""
     from codeq_fake.clocks.clock import stopwatch  # noqa: PLC0415 - as above
 
-    done = 0
+    runs = 0
     failing: list[int] = []
     with _pool(processes) as pool:
         chunks = (seeds[begin : begin + _CHUNK] for begin in range(0, len(seeds), _CHUNK))
@@ -106,14 +106,14 @@ def _search(
                 break
             ended, _ = wait(pending, timeout=1, return_when=FIRST_COMPLETED)
             for future in ended:
-                done += pending.pop(future)
-                found = future.result()
-                failing += [] if found is None else [found]
+                runs += pending.pop(future)
+                seed = future.result()
+                failing += [] if seed is None else [seed]
         pool.shutdown(cancel_futures=True)
     if failing:
         outcome = simulation.run(min(failing))
         _fail(simulation, outcome, simulation.smallest(outcome), story)
-    return done
+    return runs
 
 
 def failing_seed(path: Path, name: str, seeds: range) -> int | None:

@@ -174,9 +174,9 @@ class Controls(StateControls, JournalControls):
         try:
             if settings is not None or yaml is not None:
                 # With a YAML text, though it is empty, no file of settings is read.
-                given = Settings.from_env(settings or {}, yaml or "")
-                given.check_files(self._runtime.started_with.settings)
-                changes["settings"] = given
+                new_settings = Settings.from_env(settings or {}, yaml or "")
+                new_settings.check_files(self._runtime.started_with.settings)
+                changes["settings"] = new_settings
             if identities is not None:
                 changes["identities"] = identities_of(identities)
         except SettingsError as error:
@@ -232,10 +232,10 @@ class Controls(StateControls, JournalControls):
         self, *, status: str = "", command: str = "", tenant: str | None = None, limit: int | None = None
     ) -> list[payloads.ListedTask]:
         """The first `limit` tasks that match, oldest first. No side effects. Raises BadRequestError."""
-        wanted = TaskSearch(status, command, tenant)
+        search = TaskSearch(status, command, tenant)
         broker, now = self._runtime.broker, self._runtime.clock.now()
         zone = self._runtime.config.settings.timezone
-        matching = (task for task in broker.store.tasks.values() if wanted.matches(task, broker, now))
+        matching = (task for task in broker.store.tasks.values() if search.matches(task, broker, now))
         return [
             representations.listed_task(task, zone, word_for(task, broker, now)) for task in islice(matching, limit)
         ]
@@ -252,12 +252,12 @@ class Controls(StateControls, JournalControls):
 
     def _with_text(self, wanted: TaskSearch, tasks: Iterable[Task]) -> Iterator[payloads.ListedTask | None]:
         """The tasks that match and have the text, as they are when all texts have been read."""
-        found: list[Task] = []
+        matching: list[Task] = []
         for task in tasks:
             if (yield from wanted.has_text(task)):
-                found.append(task)
+                matching.append(task)
             yield None
-        yield from self._shown(wanted, found)
+        yield from self._shown(wanted, matching)
 
     def _shown(self, wanted: TaskSearch, tasks: Sequence[Task]) -> Iterator[payloads.ListedTask | None]:
         """Those of the tasks that match now, whatever their texts."""
@@ -349,8 +349,8 @@ class Controls(StateControls, JournalControls):
 
     def queues(self) -> payloads.Queues:
         """The queue sizes of each tenant and command, and the number of parked claims."""
-        found = at_once(self._begin_queues())
-        return {"queues": list(found["queues"]), "parkedClaims": found["parkedClaims"]}
+        sizes = at_once(self._begin_queues())
+        return {"queues": list(sizes["queues"]), "parkedClaims": sizes["parkedClaims"]}
 
     async def workers_beside_others(self) -> list[payloads.Worker]:
         """The workers in the journal, the latest first. Others have turns meanwhile."""

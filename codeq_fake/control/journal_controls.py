@@ -41,10 +41,10 @@ class JournalControls:
         the `last` ones are listed.
         """
         journal = self._runtime.requests
-        found = [
+        entries = [
             entry for entry in journal.since(since) if path in entry.path and (not status or entry.status in status)
         ]
-        return {"requests": map(representations.request, _last(found, last)), **_dropped(journal, since)}
+        return {"requests": map(representations.request, _last(entries, last)), **_dropped(journal, since)}
 
     def request(self, n: int) -> payloads.Request:
         """One request of the journal. Raises UnknownRequestError."""
@@ -69,8 +69,8 @@ class JournalControls:
     def callback_journal(self, *, since: int = 0, last: int | None = None) -> dict[str, Any]:
         """The `last` callbacks and notices after number `since`, as an iterator, and how many were dropped, if any."""
         journal = self._runtime.deliveries.journal
-        found = _last(journal.since(since), last)
-        return {"callbacks": map(representations.callback, found), **_dropped(journal, since)}
+        entries = _last(journal.since(since), last)
+        return {"callbacks": map(representations.callback, entries), **_dropped(journal, since)}
 
     async def resend(self, n: int) -> dict[str, Any]:
         """Send a callback or notice of the journal again, and return its new entry when everything due is done.

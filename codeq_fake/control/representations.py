@@ -93,8 +93,8 @@ def _record(shown: Record, zone: ZoneInfo) -> payloads.Record:
 
 def result(record: payloads.Record) -> Any:  # noqa: ANN401 - any JSON value
     """The result in a record, for a caller in the same process."""
-    shown: object = record.get("result", {})
-    return plain(shown.text) if isinstance(shown, JsonText) else shown
+    value: object = record.get("result", {})
+    return plain(value.text) if isinstance(value, JsonText) else value
 
 
 def plain(text: str) -> Any:  # noqa: ANN401 - any JSON value
@@ -183,16 +183,16 @@ def spelled_commands(broker: Broker) -> Slices[dict[str, str]]:
 def queue(broker: Broker, key: tuple[str, str], spelled: Mapping[str, str]) -> payloads.Queue:
     """The queue of a tenant and name, with its command as `spelled_commands` has it."""
     tenant, name = key
-    shown, store = broker.store.queues[key], broker.profile.store
-    lease, delay = next(shown.leases.in_order(), None), next(shown.delays.in_order(), None)
+    stored, store = broker.store.queues[key], broker.profile.store
+    lease, delay = next(stored.leases.in_order(), None), next(stored.delays.in_order(), None)
     return {
         "tenant": tenant,
         "command": spelled.get(name, name),
-        "ready": shown.ready_count(),
-        "readyByPriority": shown.ready_by_priority(),
-        "delayed": len(shown.delayed),
-        "inProgress": len(shown.in_progress),
-        "dlq": len(shown.dead),
+        "ready": stored.ready_count(),
+        "readyByPriority": stored.ready_by_priority(),
+        "delayed": len(stored.delayed),
+        "inProgress": len(stored.in_progress),
+        "dlq": len(stored.dead),
         "nextDue": time(delay.visible_at) if delay is not None else None,
         "nextLeaseEnd": time(store.lease_expired_from(lease.lease_expiry)) if lease is not None else None,
     }

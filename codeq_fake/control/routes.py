@@ -64,14 +64,14 @@ class ControlCall:
 
     async def answer(self, request: Request) -> Any:  # noqa: ANN401 - any JSON value
         """Read the arguments and call the handler. Raises ControlError."""
-        sent: dict[str, Any] = dict(request.path_params)
+        arguments: dict[str, Any] = dict(request.path_params)
         others = [name for name in self.arguments if f"{{{name}}}" not in self.path]
         if others and self.method == "GET":
             check_names(request.query_params, others)
-            sent |= request.query_params
+            arguments |= request.query_params
         elif others:
-            sent |= await body(request, others, parse_float=self.parse_float, is_shaped=self.is_shaped)
-        reply = self.handler(**{name: self.arguments[name](value, name) for name, value in sent.items()})
+            arguments |= await body(request, others, parse_float=self.parse_float, is_shaped=self.is_shaped)
+        reply = self.handler(**{name: self.arguments[name](value, name) for name, value in arguments.items()})
         if isawaitable(reply):
             reply = await reply
         return {self.under: reply} if self.under else reply

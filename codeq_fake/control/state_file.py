@@ -99,10 +99,10 @@ def write_whole(file: Path, text: str) -> None:
 
 def _remove_leftovers(target: Path) -> None:
     """Remove the files of writers of `target` that were killed. One that still writes holds its file."""
-    for found in target.parent.glob(f".{escape(target.name)}.*{_UNFINISHED}"):
-        with suppress(OSError), found.open("rb") as unfinished:
+    for file in target.parent.glob(f".{escape(target.name)}.*{_UNFINISHED}"):
+        with suppress(OSError), file.open("rb") as unfinished:
             _hold(unfinished.fileno())
-            found.unlink()
+            file.unlink()
 
 
 def _unwritable(file: Path, error: OSError) -> ConflictError:

@@ -42,8 +42,8 @@ class WorkerOperations:
 
         `worker` is the token of an identity, or the name of any other worker.
         """
-        asked = self._claim(commands, worker, tenant, lease_seconds)
-        return self._claimed(asked.attempt(self._runtime.clock.now()) if asked is not None else None)
+        waiting = self._claim(commands, worker, tenant, lease_seconds)
+        return self._claimed(waiting.attempt(self._runtime.clock.now()) if waiting is not None else None)
 
     async def wait_and_claim(
         self, commands: Sequence[str], *, worker: str | None, tenant: str | None, lease_seconds: int, wait_seconds: int
@@ -51,8 +51,8 @@ class WorkerOperations:
         """As `claim`, and wait for a task for `wait_seconds` of the fake's clock, at most 30 (K9)."""
 
         def attempt(now: int) -> Reply | None:
-            asked = self._claim(commands, worker, tenant, lease_seconds)
-            return asked.attempt(now) if asked is not None else None
+            waiting = self._claim(commands, worker, tenant, lease_seconds)
+            return waiting.attempt(now) if waiting is not None else None
 
         runtime = self._runtime
         claimed = await runtime.waiters.poll(
@@ -81,8 +81,8 @@ class WorkerOperations:
         if not wanted:
             return None
         claim = partial(worker_calls.claim, most=inf)  # a tenant may have more queues than a request may name
-        asked = self._call_handler(claim, caller, {"commands": wanted, "leaseSeconds": lease_seconds})
-        return asked if isinstance(asked, Wait) else None
+        reply = self._call_handler(claim, caller, {"commands": wanted, "leaseSeconds": lease_seconds})
+        return reply if isinstance(reply, Wait) else None
 
     def _claimed(self, reply: Reply | None) -> str | None:
         self._runtime.carry_out_effects_now()

@@ -74,11 +74,11 @@ def contradictions(broker: Mapping[str, Any]) -> Iterator[str | None]:
 
 
 def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str | None]:
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for part in batches(list(ids)):
-        found.update(part)
+        counts.update(part)
         yield None
-    for task_id, times in found.items():
+    for task_id, times in counts.items():
         if times > 1:
             yield f"{noun} {task_id} is there {times} times"
         if not task_id:

@@ -47,11 +47,11 @@ class RateLimiter:
         return max(1, ceil((1 - tokens) / rate))
 
     def _tokens(self, limit: RateLimit, bucket: tuple[str, str], *, now: int) -> float:
-        kept = self.buckets.get(bucket)
-        if kept is None:
+        earlier = self.buckets.get(bucket)
+        if earlier is None:
             self._drop_full(now=now)
             return float(limit.burst_size)
-        tokens, since = kept
+        tokens, since = earlier
         return min(float(limit.burst_size), tokens + (now - since) * limit.requests_per_minute / 60 / SECOND)
 
     def _drop_full(self, *, now: int) -> None:

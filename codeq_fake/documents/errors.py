@@ -44,8 +44,8 @@ def nearest(text: str, names: Iterable[str]) -> str:
     """The end of a message about a name that is none of these: the one that was probably meant, if any is similar."""
     from difflib import get_close_matches  # noqa: PLC0415 - only needed for a message
 
-    found = get_close_matches(text, list(names), 1)
-    return f"; did you mean {found[0]}?" if found else ""
+    similar = get_close_matches(text, list(names), 1)
+    return f"; did you mean {similar[0]}?" if similar else ""
 
 
 def is_unicode(text: str) -> bool:

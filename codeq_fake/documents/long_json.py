@@ -242,10 +242,10 @@ def _value_of_member(text: str, at: int) -> Generator[None, None, int]:
 def _end_of_scalar(text: str, at: int) -> Generator[None, None, int]:
     """Where a string, number or word ends."""
     if text[at : at + 1] != '"':
-        found = _NUMBER_OR_WORD.match(text, at, at + _SHORT)
-        if found is None or found.end() == at + _SHORT:
+        match = _NUMBER_OR_WORD.match(text, at, at + _SHORT)
+        if match is None or match.end() == at + _SHORT:
             raise json.JSONDecodeError("Expecting value", text, at)
-        return found.end()
+        return match.end()
     at += 1
     while text[at : at + 1] != '"':
         end = _CHARACTERS.match(text, at, at + LONG).end()  # type: ignore[union-attr]  # it matches ""

@@ -51,10 +51,10 @@ def rule_of(fields: object) -> Rule:
     fields = {"on" if name is True else name: value for name, value in fields.items()}  # YAML 1.1 reads `on` as true
     if unknown := sorted(str(name) for name in fields if name not in KNOWN_FIELDS):
         raise BadFaultError(f"unknown: {', '.join(unknown)}; known are {', '.join(KNOWN_FIELDS)}")
-    given = {name: fields[json_name] for name, json_name in _FIELDS.items() if fields.get(json_name) is not None}
-    if "do" not in given:
+    values = {name: fields[json_name] for name, json_name in _FIELDS.items() if fields.get(json_name) is not None}
+    if "do" not in values:
         raise BadFaultError(f"do is missing; known are {', '.join(KINDS)}")
-    return Rule(**{name: _value(name, value) for name, value in given.items()})
+    return Rule(**{name: _value(name, value) for name, value in values.items()})
 
 
 def shown(rule: Rule) -> dict[str, Any]:

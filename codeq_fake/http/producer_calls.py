@@ -45,8 +45,8 @@ def create_batch(call: Call) -> Reply:
 
 
 def _create(call: Call, fields: dict[str, Any]) -> Task:
-    asked = bodies.arguments(fields)
+    arguments = bodies.arguments(fields)
     if call.broker.settings.tracing_enabled:
-        asked["trace_parent"] = call.header(b"traceparent") or ""
-        asked["trace_state"] = call.header(b"tracestate") or ""
-    return call.broker.create(tenant=call.caller.tenant, now=call.now, **asked)
+        arguments["trace_parent"] = call.header(b"traceparent") or ""
+        arguments["trace_state"] = call.header(b"tracestate") or ""
+    return call.broker.create(tenant=call.caller.tenant, now=call.now, **arguments)

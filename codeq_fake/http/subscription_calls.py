@@ -11,17 +11,17 @@ from .request import Call
 
 def subscribe(call: Call) -> Reply:
     """R10: subscribe (U1)."""
-    asked = bodies.arguments(call.decode(bodies.SUBSCRIBE))
-    url = asked.pop("callback_url", "")
+    arguments = bodies.arguments(call.decode(bodies.SUBSCRIBE))
+    url = arguments.pop("callback_url", "")
     if not url:
         raise wire.BadBody
-    bodies.check_commands(asked.get("event_types", ()))
-    subscription = call.broker.subscribe(url, now=call.now, **asked)
+    bodies.check_commands(arguments.get("event_types", ()))
+    subscription = call.broker.subscribe(url, now=call.now, **arguments)
     return replies.json(rendering.subscription(subscription, call.zone))
 
 
 def renew(call: Call) -> Reply:
     """R11: renew a subscription (U2)."""
-    asked = bodies.arguments(call.decode(bodies.RENEW))
-    subscription = call.broker.renew_subscription(call.params["id"], now=call.now, **asked)
+    arguments = bodies.arguments(call.decode(bodies.RENEW))
+    subscription = call.broker.renew_subscription(call.params["id"], now=call.now, **arguments)
     return replies.json(rendering.subscription(subscription, call.zone))

@@ -74,7 +74,7 @@ def _policy(fields: dict[str, Any]) -> Policy:
 def _reply(topic: Topic, status: int) -> Reply:
     policy = topic.policy
     limits = {"retentionSeconds": policy.retention, "maxConsumers": policy.max_consumers}
-    shown: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "topicId": topic.id,
         "tenantId": topic.tenant,
         "topicName": topic.name,
@@ -88,4 +88,4 @@ def _reply(topic: Topic, status: int) -> Reply:
         "createdAt": wire.rfc3339_nano(topic.created_at, UTC),
         "updatedAt": wire.rfc3339_nano(topic.updated_at, UTC),
     }
-    return replies.json(wire.encode(shown), status)
+    return replies.json(wire.encode(fields), status)

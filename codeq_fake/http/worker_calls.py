@@ -99,8 +99,8 @@ def abandon(call: Call) -> Reply:
 
 def nack(call: Call) -> Reply:
     """R7: give a task back as not done (N1 to N4)."""
-    asked = bodies.arguments(call.decode(bodies.NACK))
-    nacked = call.broker.nack(call.params["id"], worker=call.caller.subject, now=call.now, **asked)
+    arguments = bodies.arguments(call.decode(bodies.NACK))
+    nacked = call.broker.nack(call.params["id"], worker=call.caller.subject, now=call.now, **arguments)
     status = "dlq" if nacked.dead else "requeued"
     return replies.json(f'{{"delaySeconds":{nacked.delay_seconds},"status":"{status}"}}')
 

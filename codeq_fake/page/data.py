@@ -80,8 +80,8 @@ def sheet(items: Iterable[ItemT], number: int, *, size: int, total: int | None =
     start = (number - 1) * size
     if total is not None:
         # A slice beyond all items may begin at no number that is too large for the machine.
-        found = islice(items, start, start + size) if start < total else ()
-        return Sheet(list(found), number, total, size)
+        on_sheet = islice(items, start, start + size) if start < total else ()
+        return Sheet(list(on_sheet), number, total, size)
     kept: list[ItemT] = []
     counted = 0
     for item in items:
@@ -175,12 +175,12 @@ def _soonest(broker: Broker, waiting: Waiting, end: End, most: int) -> Slices[li
 
 def _dead(broker: Broker, most: int) -> Slices[list[Task]]:
     """Some dead letters, the latest of a queue first."""
-    found: list[Task] = []
+    letters: list[Task] = []
     for queues in batches(list(broker.store.queues.values())):
         dead = (task for queue in queues for task in reversed(queue.dead.values()))
-        found += islice(dead, most - len(found))
+        letters += islice(dead, most - len(letters))
         yield
-    return found
+    return letters
 
 
 def _first_after(now: int, broker: Broker, waiting: Waiting, end: End) -> Slices[int | None]:

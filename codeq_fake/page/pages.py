@@ -143,14 +143,14 @@ def request(visit: Visit) -> Response:
     if entry is None:
         return visit.refuse(404, f"The journal has no request {number}, or no longer.")
     about = [task.id for task in entry.tasks if task.id in visit.runtime.broker.store.tasks]
-    shown = representations.request(entry)
+    fields = representations.request(entry)
     return visit.show(
         "request.html",
-        request=shown,
+        request=fields,
         about=about[:_FEW],
         took=entry.took,
-        has_unread_body=not entry.body and _has_body(shown["headers"]),
-        curl=as_curl(shown, _origin(visit)),
+        has_unread_body=not entry.body and _has_body(fields["headers"]),
+        curl=as_curl(fields, _origin(visit)),
         pytest=as_pytest(visit.runtime, entry),
     )
 

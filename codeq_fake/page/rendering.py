@@ -214,18 +214,22 @@ def compiled_templates() -> Iterator[None]:
         yield
 
 
-@cache
-def _environment() -> jinja2.Environment:
-    """Jinja with the filters of the templates. It escapes all values, and shows invisible characters."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(__package__),
+def html_environment(package: str, **options: Any) -> jinja2.Environment:
+    """Jinja with the HTML templates of a package: values are escaped, and a missing one is an error."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader(package),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        auto_reload=False,
-        finalize=visible,
+        **options,
     )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Jinja with the filters of the templates. It shows invisible characters."""
+    environment = html_environment(__package__, auto_reload=False, finalize=visible)
     filters = (
         ago,
         count,

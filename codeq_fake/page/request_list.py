@@ -117,7 +117,7 @@ class RequestList:
 def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slices[RequestList]:
     """The requests that match, the latest first."""
     counts: Counter[str] = Counter()
-    found: list[Request] = []
+    matching: list[Request] = []
     total = 0
     for batch in batches(list(reversed(runtime.requests.entries))):
         for entry in filter(search.finds, batch):
@@ -125,12 +125,12 @@ def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slic
             counts.update(filters)
             total += 1
             if not search.only or search.only in filters:
-                found.append(entry)
+                matching.append(entry)
         yield
-    runs = list(folded(found) if search.only != "empty" else map(_alone, found))
+    runs = list(folded(matching) if search.only != "empty" else map(_alone, matching))
     part = sheet(runs, number, size=size, total=len(runs))
     rows = Sheet([Row.of(run) for run in part.items], number, len(runs), size)
-    return RequestList(rows, counts, total, is_folded=len(runs) < len(found))
+    return RequestList(rows, counts, total, is_folded=len(runs) < len(matching))
 
 
 def folded(entries: Iterable[Request]) -> Iterator[Run]:

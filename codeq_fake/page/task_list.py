@@ -100,7 +100,7 @@ def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slic
     wanted = TaskSearch(command=search.command, tenant=search.tenant or None, text=search.text)
     is_narrow = not wanted.is_empty
     alike: Counter[tuple[str, ...]] = Counter()
-    found: list[Task] = []
+    matching: list[Task] = []
     for batch in batches(list(reversed(broker.store.tasks.values()))):
         for task in batch:
             if is_narrow and not wanted.matches(task, broker, now):
@@ -110,12 +110,12 @@ def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slic
             filters = _filters_of(task, broker, now)
             alike[filters] += 1
             if not search.state or search.state in filters:
-                found.append(task)
+                matching.append(task)
         yield
-    total = len(found)
+    total = len(matching)
     if (order := ORDERS.get(search.sort)) is not None:
-        found = yield from _first(found[::-1], order, broker, number * size)  # of equal ones, the oldest first
-    part = sheet(found, number, size=size, total=total)
+        matching = yield from _first(matching[::-1], order, broker, number * size)  # of equal ones, the oldest first
+    part = sheet(matching, number, size=size, total=total)
     counts: Counter[str] = Counter()
     for filters, count in alike.items():
         counts.update(dict.fromkeys(filters, count))

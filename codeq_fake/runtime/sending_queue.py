@@ -80,5 +80,5 @@ class SendingQueue(Generic[T]):
 
 def _receiver(url: str) -> str:
     """The host and port of a URL."""
-    found = _RECEIVER.match(url)
-    return found[1] if found is not None else url
+    match = _RECEIVER.match(url)
+    return match[1] if match is not None else url

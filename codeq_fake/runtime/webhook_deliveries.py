@@ -149,10 +149,10 @@ class Deliveries:
     def _start(self) -> None:
         """Start what may be sent now. Many are started in several turns of the loop, since each takes some time."""
         for _ in range(_STARTS):
-            taken = self._queue.take()
-            if taken is None:
+            next_one = self._queue.take()
+            if next_one is None:
                 break
-            receiver, delivery = taken
+            receiver, delivery = next_one
             sending = self._run(self._send(delivery), is_hanging=False)
             sending.add_done_callback(partial(self._ended, receiver, delivery))
         if self._queue.has_next:

@@ -21,10 +21,10 @@ def raise_limit() -> None:
     import resource  # noqa: PLC0415 - there is none for Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
-    if soft not in (-1, resource.RLIM_INFINITY) and soft < wanted:
+    most = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
+    if soft not in (-1, resource.RLIM_INFINITY) and soft < most:
         with suppress(ValueError, OSError):  # macOS allows less than it says
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def limit() -> int:

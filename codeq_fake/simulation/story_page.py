@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
+from codeq_fake.page.rendering import html_environment
 from codeq_fake.testing import TaskView
 
 from .effects import why_not_held
@@ -154,11 +155,4 @@ def _colour(label: str) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(__package__),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("story.html")
+    return html_environment(__package__).get_template("story.html")

@@ -100,14 +100,14 @@ async def _first_answer(
 
 async def _exchange_at(client: httpx.AsyncClient, request: Outgoing, url: httpx.URL, address: str) -> Answer:
     """Send the request to the server at `address`, with the host name of the URL."""
-    sent = httpx.Request(
+    to_address = httpx.Request(
         request.method,
         url.copy_with(host=address),
         headers=[("Host", url.netloc.decode("ascii")), *request.headers],
         content=request.body,
         extensions={"sni_hostname": url.raw_host.decode("ascii")},
     )
-    response = await client.send(sent, stream=True)
+    response = await client.send(to_address, stream=True)
     await response.aclose()  # without reading the body, which may never end
     location = response.headers["Location"] if response.has_redirect_location else ""
     return Answer(response.status_code, str(url.join(location)) if location else "")

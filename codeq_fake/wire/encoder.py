@@ -43,12 +43,12 @@ def quote_byte(byte: int) -> str:
     """A byte in single quotes, as Go's JSON decoder names one that cannot be there."""
     char = chr(byte)
     if char in _GO_ESCAPES:
-        shown = _GO_ESCAPES[char]
+        spelled = _GO_ESCAPES[char]
     elif char.isprintable():
-        shown = char
+        spelled = char
     else:
-        shown = f"\\x{byte:02x}" if char.isascii() else f"\\u{byte:04x}"
-    return f"'{shown}'"
+        spelled = f"\\x{byte:02x}" if char.isascii() else f"\\u{byte:04x}"
+    return f"'{spelled}'"
 
 
 #: A string literal for a text that is passed to `escaped` as a whole, which costs less than to escape each literal.

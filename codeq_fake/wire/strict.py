@@ -72,12 +72,12 @@ def _value(value: Value, wanted: str, field: str) -> Any:  # noqa: ANN401 - of t
         return [0 if item is None else _value(item, "int", field) for item in value]
     if wanted == "string" and isinstance(value, str):
         return value
-    found = _kind(value)
+    kind = _kind(value)
     if wanted == "int" and isinstance(value, Number):
         with suppress(BadBody):
             return int64(value.literal)
-        found = f"number {value.literal}"
-    raise StrictError(f"json: cannot unmarshal {found} into Go struct field {field} of type {wanted}")
+        kind = f"number {value.literal}"
+    raise StrictError(f"json: cannot unmarshal {kind} into Go struct field {field} of type {wanted}")
 
 
 def _kind(value: Value) -> str:

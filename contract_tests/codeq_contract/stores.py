@@ -5,7 +5,7 @@ This is the one place with these numbers: the driver's time bounds and the check
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -108,10 +108,14 @@ def known_profile(name: str) -> str:
     """
     short = name.removeprefix(f"{_UNNAMED}/")
     if short not in PROFILES:
-        nearest = get_close_matches(name, PROFILES, 1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else "."
-        raise ValueError(f"the profile {name!r} is none of {', '.join(PROFILES)}{hint}")
+        raise ValueError(f"the profile {name!r} is none of {', '.join(PROFILES)}{nearest(name, PROFILES) or '.'}")
     return short
+
+
+def nearest(text: str, names: Iterable[str]) -> str:
+    """The end of a message about a name that is none of these: the one that was probably meant, if any is similar."""
+    similar = get_close_matches(text, list(names), 1)
+    return f"; did you mean {similar[0]}?" if similar else ""
 
 
 def rules_of(profile: str) -> Version:

@@ -64,10 +64,10 @@ class BaseClient(ABC, Generic[TransportT]):
         environ = os.environ if environ is None else environ
         if not environ.get("CODEQ_BASE_URL"):
             raise ConfigurationError("CODEQ_BASE_URL is not set; an example: http://localhost:8080")
-        given: dict[str, Any] = {
+        options: dict[str, Any] = {
             name.removeprefix("CODEQ_").lower(): environ[name] for name in _ENVIRONMENT if environ.get(name)
         }
-        return cls(**given, **settings)
+        return cls(**options, **settings)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({without_password(self.base_url)!r})"

@@ -90,22 +90,22 @@ def task(wire: Object) -> Task:
     try:
         return _build(Task, wire, _TASK_NAMES, _TASK_READERS)
     except RecursionError as error:
-        read = _build(Task, {**wire, "payload": None}, _TASK_NAMES, _TASK_READERS)
-        return replace(read, extra={**read.extra, "payload": wire["payload"]}, unreadable=f"{error}")
+        without_payload = _build(Task, {**wire, "payload": None}, _TASK_NAMES, _TASK_READERS)
+        return replace(without_payload, extra={**without_payload.extra, "payload": wire["payload"]}, unreadable=f"{error}")
 
 
 def tasks(wire: Object) -> list[Task]:
     """Read the tasks of a batch claim. One that cannot be read does not hold up its neighbours."""
     items = list(wire["tasks"])
-    read: list[Task] = []
+    readable: list[Task] = []
     for item in items:
         try:
-            read.append(task(item))
+            readable.append(task(item))
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             if len(items) == 1:
                 raise
             _log.warning("a claimed task cannot be read, and waits for the end of its lease: %s", excerpt(repr(error)))
-    return read
+    return readable
 
 
 def record(wire: Object) -> Record:

@@ -102,15 +102,15 @@ def claim_batch(core: Core, commands: Sequence[str] = (), *, lease: float = 60, 
     check_number(count, "count", is_whole=True)
     claimed: list[Task] = []
     while len(claimed) < count:
-        asked = min(count - len(claimed), calls.MAX_CLAIM_BATCH)
+        size = min(count - len(claimed), calls.MAX_CLAIM_BATCH)
         try:
-            got = yield from core.send(calls.claim_batch(commands, lease=lease, count=asked))
+            tasks = yield from core.send(calls.claim_batch(commands, lease=lease, count=size))
         except CodeQError:
             if not claimed:
                 raise
             break
-        claimed += got
-        if len(got) < asked:
+        claimed += tasks
+        if len(tasks) < size:
             break
     return claimed
 

@@ -97,12 +97,12 @@ def _message(reply: Reply) -> str:
 
 def _retry_after(reply: Reply, now: Callable[[], float]) -> float:
     """Return the seconds of `Retry-After`, a number or a date; by default 1 for a 429, otherwise 0."""
-    given = reply.headers.get("retry-after", "").strip()
+    value = reply.headers.get("retry-after", "").strip()
     default = 1.0 if reply.status == 429 else 0.0  # noqa: PLR2004 - Too Many Requests
     with suppress(ValueError):
-        return max(0.0, float(given))
+        return max(0.0, float(value))
     with suppress(ValueError, OverflowError):
-        return max(0.0, _until(given, reply.headers.get("date", ""), now))
+        return max(0.0, _until(value, reply.headers.get("date", ""), now))
     return default
 
 

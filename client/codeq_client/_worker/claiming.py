@@ -133,8 +133,8 @@ class ClaimLoop:
 
     def _stuck(self) -> dict[str, tuple[str, float]]:
         """Return the stuck handlers by the task's id: the command, and since when."""
-        found = [(each.task_id, each.command.lower(), each.stuck_since) for each in self._all_deliveries()]
-        return {task_id: (command, since) for task_id, command, since in found if since is not None}
+        deliveries = [(each.task_id, each.command.lower(), each.stuck_since) for each in self._all_deliveries()]
+        return {task_id: (command, since) for task_id, command, since in deliveries if since is not None}
 
     def _blocked_since(self) -> float | None:
         """Return since when stuck handlers have left no usable slot, or None."""

@@ -41,13 +41,13 @@ def _value(need: str, kind: Any, values: Sequence[object]) -> object:  # noqa: A
     """Return the one value of a type."""
     wanted = get_origin(kind) or kind
     try:
-        found = [value for value in values if isinstance(value, wanted)]
+        of_type = [value for value in values if isinstance(value, wanted)]
     except TypeError:
         raise ConfigurationError(f"handler {need}, whose type must be a class, not {kind!r}") from None
-    if len(found) != 1:
-        number = "no value" if not found else "more than one value"
+    if len(of_type) != 1:
+        number = "no value" if not of_type else "more than one value"
         raise ConfigurationError(f"handler {need}, but the lifespan yields {number} of the type {kind.__qualname__}")
-    return found[0]
+    return of_type[0]
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -14,11 +14,11 @@ _ROUNDS = 10  # what is killed may have started another process just before
 def kill_descendants(pid: int) -> None:
     """Kill what a process has started, what that has started, and so on. On other systems than Linux, do nothing."""
     for _ in range(_ROUNDS):
-        found = _descendants(pid)
-        for descendant in found:
+        descendants = _descendants(pid)
+        for descendant in descendants:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(descendant, signal.SIGKILL)
-        if not found:
+        if not descendants:
             return
 
 
@@ -26,13 +26,13 @@ def _descendants(pid: int) -> list[int]:
     children = defaultdict(list)
     for child, parent in _parents().items():
         children[parent].append(child)
-    found: list[int] = []
-    left = [pid]
-    while left:
-        of_one = children[left.pop()]
-        found += of_one
-        left += of_one
-    return found
+    descendants: list[int] = []
+    unvisited = [pid]
+    while unvisited:
+        of_one = children[unvisited.pop()]
+        descendants += of_one
+        unvisited += of_one
+    return descendants
 
 
 def _parents() -> dict[int, int]:

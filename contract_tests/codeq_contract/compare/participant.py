@@ -72,11 +72,11 @@ class Participant:
 
     def _prepare_webhooks(self, body: str) -> None:
         """Let the paths of the webhook that this request names answer as their names say."""
-        for found in _WEBHOOK.finditer(body):
-            path = f"/{self.name}{found[0]}"
+        for match in _WEBHOOK.finditer(body):
+            path = f"/{self.name}{match[0]}"
             if path not in self._paths:
                 self._paths.add(path)
-                self.driver.hooks.answer(path, *map(Answer, HOOK_ANSWERS[found[1]]))
+                self.driver.hooks.answer(path, *map(Answer, HOOK_ANSWERS[match[1]]))
 
     def _value(self, placeholder: str, caller: str) -> str:
         known = {NAME: self.name, HOOKS: self.hooks_origin, TOKEN: self.tokens.get(caller, "")}

@@ -52,11 +52,11 @@ class Clock(ABC):
         Raises NotInTimeError after `within` seconds.
         """
         deadline = self.steady() + round(within * SECOND)
-        while not (found := probe()):
+        while not (answer := probe()):
             if self.steady() >= deadline:
-                raise NotInTimeError(f"not within {within:g} s; last: {found!r}")
+                raise NotInTimeError(f"not within {within:g} s; last: {answer!r}")
             self.sleep(every)
-        return found
+        return answer
 
 
 class RealClock(Clock):

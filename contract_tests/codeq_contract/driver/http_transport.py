@@ -96,8 +96,8 @@ class HttpTransport:
                 content = response.read()
         except (OSError, HTTPException) as error:
             return Reply(called, self._clock.now(), problem=f"{type(error).__name__}: {error}")
-        found = {name.lower(): value for name, value in response.getheaders()}
-        return Reply(called, self._clock.now(), response.status, found, content)
+        reply_headers = {name.lower(): value for name, value in response.getheaders()}
+        return Reply(called, self._clock.now(), response.status, reply_headers, content)
 
 
 class _ThreadedConnection:

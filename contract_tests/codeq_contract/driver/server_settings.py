@@ -74,12 +74,12 @@ class KnownSettings:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> KnownSettings:
         """The settings in these environment variables. Raises ValueError."""
-        given: dict[str, Any] = {
+        values: dict[str, Any] = {
             name: environment[variable] if name in _TEXTS else int(environment[variable])
             for name, variable in _VARIABLES.items()
             if environment.get(variable)
         }
-        return cls(**given)
+        return cls(**values)
 
     @staticmethod
     def missing(environment: Mapping[str, str]) -> frozenset[str]:

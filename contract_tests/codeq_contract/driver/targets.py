@@ -129,7 +129,7 @@ class ServerTarget:
                 with _STARTING:
                     served = running.enter_context(server.serve(setup.but(authentication)))
                 transport = after.enter_context(HttpTransport(served.url, clock, direct=True))
-                kept = _OF_A_STORE if served.shares_store else frozenset()
+                missing = _OF_A_STORE if served.shares_store else frozenset()
                 tokens = self.issuer.tokens(now=clock.now())
                 driver = Driver(
                     target=server.name,
@@ -139,7 +139,7 @@ class ServerTarget:
                     settings=KnownSettings.of(setup.environment),
                     time_bounds=TimeBounds(served.profile, exact=False, patience=_PATIENCE),
                     features=(FEATURES | _OWNED | _features_of(tokens) | _shared(origin) | {f"store:{served.profile}"})
-                    - kept,
+                    - missing,
                     effort=server.effort,
                     in_real_time=True,
                     hooks=hooks,

@@ -43,8 +43,8 @@ class Handler(BaseHTTPRequestHandler):
         """Serve a POST."""
         at, url = time.time_ns(), urlsplit(self.path)
         if url.path == "/_answers":
-            given = json.loads(self._body())
-            ANSWERS[given["path"]].extend(given["answers"])
+            message = json.loads(self._body())
+            ANSWERS[message["path"]].extend(message["answers"])
             self._reply(None)
         elif url.path == "/_keys":
             KEYS.update(json.loads(self._body()))

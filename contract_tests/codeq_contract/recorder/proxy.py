@@ -90,8 +90,8 @@ class Proxy:
 
         A call that is cancelled or not answered stays on the tape without a reply.
         """
-        identity, kept = self._names.of(request.method, request.path, request.headers)
-        number = self._tape.sent(request.method, request.path, None, identity=identity, headers=kept)
+        identity, recorded_headers = self._names.of(request.method, request.path, request.headers)
+        number = self._tape.sent(request.method, request.path, None, identity=identity, headers=recorded_headers)
         on_tape: list[str] = []
 
         async def rewritten() -> AsyncIterator[bytes]:
@@ -107,11 +107,11 @@ class Proxy:
         target = self._url.raw_path.rstrip(b"/") + target_of(request.path)
         # The same encoding as in a replay, so that the replies can be compared.
         headers = [*_forwarded(request.headers), ("accept-encoding", "gzip")]
-        asked = self._http.build_request(
+        forwarded = self._http.build_request(
             request.method, self._url, headers=headers, content=content, extensions={"target": target}
         )
         try:
-            response = await self._http.send(asked, stream=True)
+            response = await self._http.send(forwarded, stream=True)
             try:
                 return await self._take_reply(number, response, send)
             finally:

@@ -87,11 +87,11 @@ def _in_recorded_order(
         same_moment = [
             delivery for delivery in waiting if delivery.request.at <= waiting[0].request.at + allowed.callbacks_late
         ]
-        alike = (one for one in same_moment if _characters(text_of(one.request.body)) == _characters(callback.body))
+        alike = (candidate for candidate in same_moment if _characters(text_of(candidate.request.body)) == _characters(callback.body))
         if waiting:
-            found = next(alike, waiting[0])
-            waiting.remove(found)
-            ordered.append(found)
+            ours_next = next(alike, waiting[0])
+            waiting.remove(ours_next)
+            ordered.append(ours_next)
     return ordered + waiting
 
 

@@ -59,13 +59,13 @@ def _given(recording: Recording, driver: Driver) -> Callers:
     """For each caller of the recording one of the deployment that has the same rights, in the same tenants."""
     used = dict.fromkeys(call.identity for call in recording.calls if call.identity is not None)
     named = [name for call in recording.calls for name in tokens_named(call.headers)]
-    callers, tenants, left = Callers({}), dict[str, str](), dict(driver.tokens)
+    callers, tenants, unused = Callers({}), dict[str, str](), dict(driver.tokens)
     for name in dict.fromkeys([*used, *named]):
         identity = recording.header.identities[name]
-        found = next((each for each in _alike(identity, left) if _fits(identity, left[each], tenants)), None)
-        if found is None:
+        match = next((each for each in _alike(identity, unused) if _fits(identity, unused[each], tenants)), None)
+        if match is None:
             raise UnsupportedError(f"it needs one more {identity.kind} with the claims {dict(identity.claims)}")
-        token = left.pop(found)
+        token = unused.pop(match)
         claims = claims_in(token) or {}
         tenants[identity.claims["tenantId"]] = claims["tenantId"]
         callers.tokens[name] = token

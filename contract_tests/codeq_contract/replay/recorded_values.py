@@ -87,6 +87,6 @@ def _named(header: Header) -> Credentials:
     identities = {}
     for name, identity in header.identities.items():
         optional = {"alg": identity.alg, "kid": identity.kid}
-        given = {key: value for key, value in optional.items() if value is not None}
-        identities[name] = {"kind": identity.kind, "token": name, "claims": identity.claims, **given}
+        signing = {key: value for key, value in optional.items() if value is not None}
+        identities[name] = {"kind": identity.kind, "token": name, "claims": identity.claims, **signing}
     return Credentials({}, identities, {name: name for name in identities})

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,7 +25,7 @@ from codeq_contract.driver.store_processes import EmbeddedStore, Store, StoreAdd
 from codeq_contract.driver.targets import FEATURES, Deployment, InProcessTarget, ServerTarget, Target
 from codeq_contract.recordings.format import UNREADABLE
 from codeq_contract.report.results import GROUPS
-from codeq_contract.stores import EMBEDDED, STORES
+from codeq_contract.stores import EMBEDDED, STORES, nearest
 
 ENVIRONMENT = "CODEQ_CONTRACT_"
 AUTO = "auto"
@@ -270,8 +269,7 @@ class Options:
 def _check_choice(option: str, found: str, allowed: Collection[str]) -> None:
     """Refuse a value that is none of these, with the nearest of them. Raises OptionsError."""
     if found not in allowed:
-        nearest = get_close_matches(found, allowed, 1)
-        hint = f"; did you mean {nearest[0]}?" if nearest else ""
+        hint = nearest(found, allowed)
         raise OptionsError(f"{option}: found {found!r}; it must be one of {', '.join(allowed)}{hint}")
 
 
@@ -326,8 +324,8 @@ def _from_file(path: str) -> dict[str, Any]:
 
 def _printed_token(command: str, name: str) -> str:
     """The output of the command. Empty if it fails, so that there is no such caller."""
-    done = subprocess.run([*command.split(), name], capture_output=True, text=True, check=False)  # noqa: S603 - the user's command
-    return done.stdout.strip() if done.returncode == 0 else ""
+    process = subprocess.run([*command.split(), name], capture_output=True, text=True, check=False)  # noqa: S603 - the user's command
+    return process.stdout.strip() if process.returncode == 0 else ""
 
 
 def _fake_program() -> Program:

@@ -64,9 +64,9 @@ def _replay(contract: CaseContext, recording: Recording, requirements: Requireme
     callers = callers_of(recording, contract.driver, prefix)
     contract = replace(contract, driver=replace(contract.driver, tokens=callers.tokens))
     session = RealTimeSession(recording, contract.driver, contract.call, prefix, callers.subjects)
-    found = session.play()
+    differences = session.play()
     # Even a burst may depend on the interval between two repairs (Q1).
     is_timed = requirements.waits or rules_of(recording.header.profile).repair_interval
-    if found and session.lateness > (_LATE if is_timed else LATENESS):
-        raise InconclusiveError(f"{session.lateness / SECOND:.2f} s late, and then: {found[0]}")
-    return found
+    if differences and session.lateness > (_LATE if is_timed else LATENESS):
+        raise InconclusiveError(f"{session.lateness / SECOND:.2f} s late, and then: {differences[0]}")
+    return differences

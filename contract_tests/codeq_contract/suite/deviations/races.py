@@ -126,16 +126,16 @@ def _passed_over(transcript: _Transcript) -> Iterator[Calls]:
     """Z4: two claims at the same time, one of them empty, and more tasks created before than all claims have got."""
     for empty in (claim for claim in transcript.claims if claim.reply.status == _EMPTY):
         commands = _body(empty)["commands"]
-        made = [each for each in transcript.creates if _body(each)["command"] in commands and _is_ready(each, empty)]
-        got = {
+        created_before = [each for each in transcript.creates if _body(each)["command"] in commands and _is_ready(each, empty)]
+        claimed_ids = {
             task["id"]
             for claim in transcript.claims
             if claim.reply.called < empty.reply.returned
             for task in _tasks(claim)
         }
-        left = [each for each in made if each.reply.json["id"] not in got]
-        if left and transcript.beside(empty):
-            yield (left[0], empty, transcript.beside(empty)[0])
+        unclaimed = [each for each in created_before if each.reply.json["id"] not in claimed_ids]
+        if unclaimed and transcript.beside(empty):
+            yield (unclaimed[0], empty, transcript.beside(empty)[0])
 
 
 def _accepted_twice(transcript: _Transcript) -> Iterator[Calls]:
