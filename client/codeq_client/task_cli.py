@@ -20,7 +20,7 @@ from codeq_client._display import excerpt, printable
 from ._program import Number, Program, version_option
 from .errors import CodeQError, ConfigurationError, DecodeError, TaskFailed, WaitTimeout
 
-_PART = 1000  # tasks until their ids are printed, which an interrupt would lose
+TASKS_PER_PART = 1000  # tasks until their ids are printed, which an interrupt would lose
 
 #: The fields of a line of a file, as those of the API (R1): what `NewTask` calls them, and their types.
 _FIELDS: Mapping[str, tuple[str, Any]] = {
@@ -98,8 +98,8 @@ def _create_all(tasks: Mapping[int, NewTask]) -> None:
     created, lines = 0, list(tasks)
     hidden = not sys.stderr.isatty()
     with _client() as codeq, click.progressbar(length=len(tasks), file=sys.stderr, hidden=hidden) as bar:
-        for start in range(0, len(tasks), _PART):
-            part = lines[start : start + _PART]
+        for start in range(0, len(tasks), TASKS_PER_PART):
+            part = lines[start : start + TASKS_PER_PART]
             try:
                 batch = codeq.create_batch([tasks[line] for line in part], progress=partial(_move, bar, start))
             except CodeQError:
@@ -111,7 +111,7 @@ def _create_all(tasks: Mapping[int, NewTask]) -> None:
                 click.echo(f"line {part[item.index]}: {printable(str(item.error))}", err=True)
             created += len(batch.accepted)
             if batch.outage:  # the next part would wait as long
-                _report_unsent(lines[start + _PART :])
+                _report_unsent(lines[start + TASKS_PER_PART :])
                 break
     if created < len(tasks):
         raise click.ClickException(f"{len(tasks) - created} of {len(tasks)} tasks were not created")

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 
 #: How often a watcher looks for a change, in real seconds.
-_INTERVAL = 0.25
+INTERVAL = 0.25
 
 #: After this many checks without a change a watcher is notified anyway: times on the page may be out of date.
 _QUIET = 12
@@ -34,7 +34,7 @@ class LiveUpdates:
                     seen, unchanged = latest, 0
                     yield
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(released.wait(), _INTERVAL)
+                    await asyncio.wait_for(released.wait(), INTERVAL)
         finally:
             del self._released[released]
 

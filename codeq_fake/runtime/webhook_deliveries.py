@@ -36,7 +36,7 @@ MOST_AT_ONCE = 400
 #: How many of them are started in one turn of the event loop.
 _STARTS = 16
 #: How many of those that wait are in the journal already. A million would take as much memory as the callbacks.
-_SHOWN = 1000
+MOST_SHOWN = 1000
 
 _logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class Deliveries:
                 delivery = delivery._replace(entry=self._entry(delivery.due))
                 _ = self._run(self._add_later(delivery, late), is_hanging=True)
                 return
-        if self._queue.waiting < _SHOWN:
+        if self._queue.waiting < MOST_SHOWN:
             delivery = delivery._replace(entry=self._entry(delivery.due))
         self._queue.add(delivery.due.url, delivery)
         self._start()

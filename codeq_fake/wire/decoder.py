@@ -24,26 +24,27 @@ def decode(body: bytes, struct: Struct) -> dict[str, Any]:
     OBJECT as compact JSON text (T1), LIST_OF as a list, in which a null is `""` or `{}`.
     """
     try:
-        return _decode_ordinary(body, struct)
-    except (_Unusual, ValueError, RecursionError):
+        return decode_ordinary(body, struct)
+    except (Unusual, ValueError, RecursionError):
         return bind_leniently(body, struct) if struct.is_lenient else bind(scan(body), struct)
 
 
-class _Unusual(Exception):
+class Unusual(Exception):
     """The body has a part that Python and Go might read differently."""
 
 
-def _decode_ordinary(body: bytes, struct: Struct) -> dict[str, Any]:
+def decode_ordinary(body: bytes, struct: Struct) -> dict[str, Any]:
+    """What `decode` returns for a body that Python and Go read alike. Raises Unusual or ValueError for any other."""
     text = body.decode()
     value, _ = _DECODER.raw_decode(text)
     if b"\\" in body and _SURROGATE_ESCAPE.search(text):
         encode_sorted(value).encode()  # fails where a surrogate lacks its other half
     if len(body) > MAX_DEPTH and body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-        _check_depth(value)
+        check_depth(value)
     return _bind_struct(struct, value)
 
 
-def _check_depth(value: Json) -> None:
+def check_depth(value: Json) -> None:
     """Leave deep values to the scanner, which counts. Python's own limit depends on its version and settings."""
     level: list[Json] = [value]
     for _ in range(MAX_DEPTH):
@@ -51,13 +52,13 @@ def _check_depth(value: Json) -> None:
         level = [part for container in parts for part in container]
         if not level:
             return
-    raise _Unusual
+    raise Unusual
 
 
 def _bind_struct(struct: Struct, members: Json) -> dict[str, Any]:
-    """The fields of an object whose members Python and Go read alike. Raises _Unusual for any other."""
+    """The fields of an object whose members Python and Go read alike. Raises Unusual for any other."""
     if type(members) is not dict:
-        raise _Unusual
+        raise Unusual
     fields, plain = struct.fields, struct.plain
     bound: dict[str, Any] = {}
     for name, value in members.items():
@@ -67,7 +68,7 @@ def _bind_struct(struct: Struct, members: Json) -> dict[str, Any]:
             if value is not None:
                 bound[name] = _bind(fields[name], value)
         elif fold(name) in struct.folded:
-            raise _Unusual
+            raise Unusual
     return bound
 
 
@@ -76,7 +77,7 @@ def _bind(kind: Kind, value: Json) -> object:
         return encode_sorted(value)
     if isinstance(kind, LIST_OF) and type(value) is list:
         return [_bind_item(kind.item, item) for item in value]
-    raise _Unusual
+    raise Unusual
 
 
 def _bind_item(kind: Scalar | Struct, item: Json) -> object:
@@ -85,7 +86,7 @@ def _bind_item(kind: Scalar | Struct, item: Json) -> object:
     if item is None:
         return ""
     if type(item) is not str:
-        raise _Unusual
+        raise Unusual
     return item
 
 
@@ -98,18 +99,18 @@ class _WholeFloat(int):
 def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise _Unusual
+        raise Unusual
     return members
 
 
 def _int(literal: str) -> float:
     if literal == "-0":
-        raise _Unusual
+        raise Unusual
     return int(literal) if len(literal) <= _EXACT_DIGITS else _float(literal)
 
 
 def _float(literal: str) -> float:
-    """A float whose `repr` is what `encoder.double` writes: the two must agree. Raises _Unusual if there is none."""
+    """A float whose `repr` is what `encoder.double` writes: the two must agree. Raises Unusual if there is none."""
     value = float(literal)
     if _ALIKE_FROM <= abs(value) < _ALIKE_BELOW:
         return _WholeFloat(value) if value.is_integer() else value
@@ -117,12 +118,12 @@ def _float(literal: str) -> float:
     if written == repr(value):
         return value
     if written == "-0" or not written.removeprefix("-").isdecimal():
-        raise _Unusual
+        raise Unusual
     return _WholeFloat(written)
 
 
 def _constant(name: str) -> None:
-    raise _Unusual(name)
+    raise Unusual(name)
 
 
 _DECODER = JSONDecoder(object_pairs_hook=_members, parse_int=_int, parse_float=_float, parse_constant=_constant)

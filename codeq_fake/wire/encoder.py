@@ -100,7 +100,7 @@ def _escape(text: str) -> str:
     return text if text.isascii() else text.replace("\u2028", r"\u2028").replace("\u2029", r"\u2029")
 
 
-def _encoder(*, sort_keys: bool) -> Callable[[Json], str]:
+def make_encoder(*, sort_keys: bool) -> Callable[[Json], str]:
     """One encoder for all calls. JSONEncoder creates one for each call, which takes longer than a small value."""
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
@@ -111,8 +111,8 @@ def _encoder(*, sort_keys: bool) -> Callable[[Json], str]:
     return lambda value: "".join(parts(value, 0))
 
 
-_encode = _encoder(sort_keys=False)
-_encode_sorted = _encoder(sort_keys=True)
+_encode = make_encoder(sort_keys=False)
+_encode_sorted = make_encoder(sort_keys=True)
 
 
 def t1_text(value: Value) -> str:

@@ -74,7 +74,7 @@ def test_a_rejected_line_is_named_and_the_others_are_created(server: FakeCodeQ) 
 def test_an_outage_ends_a_file(
     server: FakeCodeQ, monkeypatch: pytest.MonkeyPatch, nth: int, created: int, last: str
 ) -> None:
-    monkeypatch.setattr(task_cli, "_PART", 200)
+    monkeypatch.setattr(task_cli, "TASKS_PER_PART", 200)
     given = "\n".join(json.dumps({"command": "X", "payload": number}) for number in range(1, 601))
     with server.faults(faults.refuse(401, on="create_batch", nth=nth)):
         code, printed, errors = invoke(server, "create", "--file", "-", given=given)
@@ -181,7 +181,7 @@ def test_the_bar_moves_with_each_request(server: FakeCodeQ, monkeypatch: pytest.
 
     original = kind.update
     monkeypatch.setattr(kind, "update", update)
-    monkeypatch.setattr(task_cli, "_PART", 250)
+    monkeypatch.setattr(task_cli, "TASKS_PER_PART", 250)
     given = "\n".join(json.dumps({"command": "X", "payload": number}) for number in range(1, 601))
     code, printed, _ = invoke(server, "create", "--file", "-", given=given)
     assert (code, len(printed.split())) == (0, 600)

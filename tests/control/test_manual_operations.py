@@ -112,7 +112,7 @@ def test_a_callback_is_sent_again_as_a_new_entry() -> None:
 
 
 def test_a_callback_that_is_sent_again_is_told_from_those_that_were_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook_deliveries, "_SHOWN", 0)  # all that wait get their entries when they are sent
+    monkeypatch.setattr(webhook_deliveries, "MOST_SHOWN", 0)  # all that wait get their entries when they are sent
 
     async def again() -> dict[str, Any]:
         runtime = FakeServer(Config(mounts={"http://app.test": Receiver(204)}, max_callbacks=1), WallClock("manual"))

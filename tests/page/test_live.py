@@ -67,7 +67,7 @@ def test_a_server_that_stops_ends_its_event_streams(fake: FakeCodeQ) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_updates, "_INTERVAL", 0.0001)
+    monkeypatch.setattr(live_updates, "INTERVAL", 0.0001)
 
 
 @pytest.mark.asyncio

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from codeq_fake.wire import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Struct, decode
 from codeq_fake.wire.binder import bind
-from codeq_fake.wire.decoder import _check_depth, _decode_ordinary, _Unusual
+from codeq_fake.wire.decoder import check_depth, decode_ordinary, Unusual
 from codeq_fake.wire.scanner import scan
 
 if TYPE_CHECKING:
@@ -234,16 +234,16 @@ def test_10000_levels_of_nesting_are_legal_and_one_more_is_not(
 
 def test_a_wide_value_is_not_taken_for_a_deep_one() -> None:
     wide = ",".join(["[]"] * 20_000)
-    assert _decode_ordinary(f'{{"payload": [{wide}]}}'.encode(), BODY) == {"payload": f"[{wide}]"}
+    assert decode_ordinary(f'{{"payload": [{wide}]}}'.encode(), BODY) == {"payload": f"[{wide}]"}
 
 
 def test_the_fast_path_leaves_deep_values_alone_even_where_python_could_read_them() -> None:
     value: Json = []
     for _ in range(9_999):
         value = [1, value]
-    _check_depth(value)
-    with pytest.raises(_Unusual):
-        _check_depth({"a": value})
+    check_depth(value)
+    with pytest.raises(Unusual):
+        check_depth({"a": value})
 
 
 def test_invalid_utf8_becomes_a_replacement_character_for_each_byte() -> None:
@@ -320,8 +320,8 @@ def exactly(body: bytes) -> dict[str, Any] | None:
 @example('{"payload":[0.0,1e22,5e-10,123456789012345678,-1e20,"\\ud83d\\ude00"]}')
 def test_the_fast_path_agrees_with_the_exact_one(body: str) -> None:
     try:
-        fast = _decode_ordinary(body.encode(), BODY)
-    except (_Unusual, ValueError):
+        fast = decode_ordinary(body.encode(), BODY)
+    except (Unusual, ValueError):
         return
     assert fast == exactly(body.encode())
 
@@ -334,7 +334,7 @@ def test_the_fast_path_agrees_with_the_exact_one(body: str) -> None:
     ],
 )
 def test_ordinary_bodies_take_the_fast_path(body: str) -> None:
-    assert _decode_ordinary(body.encode(), BODY) == exactly(body.encode())
+    assert decode_ordinary(body.encode(), BODY) == exactly(body.encode())
 
 
 @given(st.one_of(st.binary(max_size=60), OBJECTS.map(str.encode)), st.data())

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.wire import encode, quote, unescape_html
-from codeq_fake.wire.encoder import _encoder, encode_sorted
+from codeq_fake.wire.encoder import make_encoder, encode_sorted
 
 if TYPE_CHECKING:
     from codeq_fake.wire.encoder import Json
@@ -33,8 +33,8 @@ def test_integers_keep_all_their_digits() -> None:
 def test_python_without_its_c_encoder_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     value: Json = {"b": [1, "\u00e9\n", None], "a": {"d": False, "c": 0.5}}
     monkeypatch.setattr("json.encoder.c_make_encoder", None)
-    assert _encoder(sort_keys=False)(value) == encode(value)
-    assert _encoder(sort_keys=True)(value) == encode_sorted(value)
+    assert make_encoder(sort_keys=False)(value) == encode(value)
+    assert make_encoder(sort_keys=True)(value) == encode_sorted(value)
 
 
 def test_errors_are_escaped_as_html() -> None:

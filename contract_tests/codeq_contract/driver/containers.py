@@ -84,7 +84,7 @@ class Containers:
                 yield receiver
             return
         program = ["python3", "-c", PROGRAM.read_text(encoding="utf-8")]
-        container = _container(self.receiver).with_exposed_ports(PORT).with_command(program)
+        container = new_container(self.receiver).with_exposed_ports(PORT).with_command(program)
         with _started(container):
             url = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(PORT)}"
             _await_server(container, f"{url}/_now")
@@ -107,7 +107,7 @@ class Containers:
                 # A network for each server would be one of the 31 that an engine has by default.
                 # Without `network` testcontainers adds that of a container around the suite.
                 in_store = {"network": None, "network_mode": f"container:{_id(store)}"}
-                server = _container(self.image).with_kwargs(**in_store, healthcheck=_NO_HEALTH_CHECK)
+                server = new_container(self.image).with_kwargs(**in_store, healthcheck=_NO_HEALTH_CHECK)
                 if setup.yaml:
                     server.with_volume_mapping(str(configuration), _CONFIGURATION)
                 for name, value in self._environment(setup).items():
@@ -148,7 +148,7 @@ def _host_address(store: str, host: str) -> str:
 
 def _on_this_machine(image: str, host: str) -> DockerContainer:
     """A container to which this machine has the name `host`."""
-    return _container(image).with_kwargs(extra_hosts={host: _GATEWAY})
+    return new_container(image).with_kwargs(extra_hosts={host: _GATEWAY})
 
 
 def _engine() -> DockerClient:
@@ -163,7 +163,8 @@ def _engine() -> DockerClient:
         raise NotRunError(f"no Docker engine answers: {error}") from None
 
 
-def _container(image: str) -> DockerContainer:
+def new_container(image: str) -> DockerContainer:
+    """A container of an image, not started."""
     from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - the extra `contract` brings it
 
     return DockerContainer(image)

@@ -25,7 +25,7 @@ _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _MISSING_SCOPE = "missing scope"
 
 #: Seconds that a server gets for its first answer. It is far from slow then.
-_PATIENCE = 2.0
+PATIENCE = 2.0
 
 #: Not JSON: a caller with the right token is told so (B3), and nothing happens.
 _NO_BODY = b"{"
@@ -43,10 +43,10 @@ _SUBSCRIBE = "codeq:subscribe"
 def check_answer(url: str, *, shown: str) -> None:
     """Raises NotRunError if nothing answers at the URL, which messages show as `shown`."""
     try:
-        with connect(url, timeout=_PATIENCE) as http:
+        with connect(url, timeout=PATIENCE) as http:
             http.get("/metrics")
     except httpx.TimeoutException:
-        raise NotRunError(f"{shown}: no server answers within {_PATIENCE:g} s; check --url") from None
+        raise NotRunError(f"{shown}: no server answers within {PATIENCE:g} s; check --url") from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise NotRunError(f"{shown}: no server answers: {type(error).__name__}: {error}; check --url") from None
 

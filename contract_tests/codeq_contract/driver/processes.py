@@ -25,7 +25,7 @@ _LOG_BYTES = 65_536
 _SHOWN_LINES = 10
 _POLL_INTERVAL = 0.02
 #: Seconds that a program gets to end by itself. A server with an open long poll would take longer.
-_GRACE = 3.0
+GRACE = 3.0
 #: How many ports are tried. Another process may take the chosen one first.
 _PORTS = 3
 _TAKEN = "address already in use"
@@ -134,7 +134,7 @@ class Process:
 def running(launch: Launch) -> Iterator[Process]:
     """The process once it answers. At the end it is ended with its children. Raises NotRunError if it never answers."""
     for attempt in range(1, _PORTS + 1):
-        with _started(launch, _free_port()) as process:
+        with _started(launch, free_port()) as process:
             if _answers(launch, process):
                 yield process
                 return
@@ -180,7 +180,7 @@ def _end(popen: subprocess.Popen[bytes]) -> None:
     try:
         _signal(popen.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            popen.wait(_GRACE)
+            popen.wait(GRACE)
     finally:
         _signal(popen.pid, signal.SIGKILL)
         popen.wait()
@@ -199,7 +199,7 @@ def _kill_all() -> None:
         _signal(group, signal.SIGKILL)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that no program of this run was given before: one that still starts does not listen on its own so far."""
     while True:
         # CodeQ listens on all addresses of the machine.

@@ -169,7 +169,7 @@ def test_a_port_that_someone_takes_first_costs_only_another_try(
     with socket.socket() as taken:
         taken.bind(("", 0))
         ports = iter([taken.getsockname()[1], port])
-        monkeypatch.setattr(processes, "_free_port", lambda: next(ports))
+        monkeypatch.setattr(processes, "free_port", lambda: next(ports))
         with Command(Program.of(program(tmp_path, SERVER), "--server")).serve(Setup()) as served:
             assert environment_of(served)
 
@@ -215,7 +215,7 @@ def family(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.process
 def test_a_server_ends_with_its_children(tmp_path: Path, family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "_GRACE", 0.1)
+    monkeypatch.setattr(processes, "GRACE", 0.1)
     with pytest.raises(KeyError), Command(Program.of(family, "--server")).serve(Setup()):
         raise KeyError
     assert have_ended(tmp_path / "pids")

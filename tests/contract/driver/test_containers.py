@@ -37,7 +37,7 @@ class Container:
 
 def test_a_container_is_removed_if_an_interrupt_comes_while_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     Container.started, Container.stopped = [], []
-    monkeypatch.setattr(containers, "_container", Container)
+    monkeypatch.setattr(containers, "new_container", Container)
     with pytest.raises(KeyboardInterrupt), Containers("server", "store", "redis").serve(Setup()):
         pass
     assert Container.started == Container.stopped == ["store"]

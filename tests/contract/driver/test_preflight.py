@@ -173,7 +173,7 @@ def test_a_url_with_a_part_too_many_is_told(codeq_server: FakeCodeQ) -> None:
 
 @pytest.mark.port
 def test_a_server_that_never_answers_costs_no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preflight, "_PATIENCE", 0.2)
+    monkeypatch.setattr(preflight, "PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(NotRunError, match=r"no server answers within 0\.2 s; check --url"):
