@@ -62,6 +62,7 @@ async def run_one(
 async def _outcome(
     worker: Worker, handler: Handler, task: Task, state: object, pool: ProcessPool
 ) -> Complete | Outcome:
+    """Run a handler as a worker does for a claimed task, with a lease that each renewal extends."""
     clock = worker.codeq.core.clock
     async with anyio.create_task_group() as group:
         renewal = LeaseRenewal(_always_renewed, clock, worker.emit, post=call_now, wake=call_now)

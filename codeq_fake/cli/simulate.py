@@ -158,10 +158,10 @@ def _simulations(path: Path, name: str) -> list[Simulation]:
     from codeq_fake.simulation.decorator import ATTRIBUTE  # noqa: PLC0415 - as above
 
     module = _loaded(path)
-    found = [getattr(value, ATTRIBUTE) for value in vars(module).values() if hasattr(value, ATTRIBUTE)]
-    chosen = [simulation for simulation in found if name in {"", simulation.name}]
+    simulations = [getattr(value, ATTRIBUTE) for value in vars(module).values() if hasattr(value, ATTRIBUTE)]
+    chosen = [simulation for simulation in simulations if name in {"", simulation.name}]
     if not chosen:
-        known = ", ".join(simulation.name for simulation in found) or "none"
+        known = ", ".join(simulation.name for simulation in simulations) or "none"
         exit_with(f"{path}: there is no simulation {name or 'in it'}; found {known}", MISUSED)
     return chosen
 
@@ -175,9 +175,10 @@ def _only(simulations: list[Simulation]) -> Simulation:
 
 @cache
 def _loaded(path: Path) -> ModuleType:
-    """The module of a file, with the folder of the file and the current one to import from, as with pytest.
+    """The module of a file. As with pytest, it can import from the folder of the file and from the current one.
 
-    It is loaded once in a process: a world finds what a module has imported by name only when modules are added.
+    It is loaded only once in a process: a world replaces `time.time` and the like, by whatever name a module imports
+    them, but looks for them only when the number of loaded modules has changed.
     """
     sys.path[:0] = [str(path.resolve().parent), str(Path.cwd())]
     spec = importlib.util.spec_from_file_location(path.stem, path)

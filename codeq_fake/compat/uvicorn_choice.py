@@ -51,6 +51,7 @@ def best_serve() -> Serve:
 
 
 def _exists(inside: str) -> bool:
+    """Whether there is an inside, written as `module:name.name`."""
     module, _, path = inside.partition(":")
     try:
         value = import_module(module)

@@ -135,6 +135,7 @@ class Home:
         return home
 
     def _find(self) -> asyncio.AbstractEventLoop | None:
+        """The fake's loop if it runs. Raises RuntimeError in a fork of the process in which it runs."""
         if self._process is None:
             self._process = os.getpid()
         elif self.is_copy:

@@ -187,7 +187,7 @@ def _first_after(now: int, broker: Broker, waiting: Waiting, end: End) -> Slices
     """The end of the first wait that ends in the future."""
     first: int | None = None
     for queue in list(broker.store.queues.values()):
-        yield from waiting(queue).tidied()  # for all that the page shows
+        yield from waiting(queue).tidied()  # else each walk would pass over outdated entries
         for task in waiting(queue).in_order():
             at = end(task)
             if at > now:

@@ -107,7 +107,7 @@ class Visit:
         return f"{url.path}?{url.query}" if url.query else url.path
 
     def show(self, template: str, status: int = 200, **context: Any) -> Response:
-        """Render a document of the page."""
+        """Render a document of the page. The context has what `base.html` needs around each document, too."""
         runtime, clock = self.runtime, self.runtime.clock
         message = None if "x-live" in self.request.headers else self._message()
         frame = {

@@ -37,7 +37,7 @@ def callers_of(recording: Recording, driver: Driver, prefix: str) -> Callers:
     if header.static is not None:
         return Callers(dict(credentials(header, None).tokens))
     if driver.issuer is None:
-        return _given(recording, driver)
+        return _matching(recording, driver)
     now = driver.clock.now()
     identities = {name: _of_session(identity, prefix) for name, identity in header.identities.items()}
     return Callers({name: driver.issuer.token(identity, now=now) for name, identity in identities.items()})
@@ -55,7 +55,7 @@ def _of_session(identity: Identity, prefix: str) -> Identity:
     return replace(identity, claims=claims)
 
 
-def _given(recording: Recording, driver: Driver) -> Callers:
+def _matching(recording: Recording, driver: Driver) -> Callers:
     """For each caller of the recording one of the deployment that has the same rights, in the same tenants."""
     used = dict.fromkeys(call.identity for call in recording.calls if call.identity is not None)
     named = [name for call in recording.calls for name in tokens_named(call.headers)]
