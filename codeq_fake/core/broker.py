@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from typing import ParamSpec, TypeVar
@@ -27,13 +26,7 @@ from .task import CREATED, Event, HistoryEntry, NackOutcome, Record, State, Task
 from .task_store import QueueStats, TaskStore
 from .times import seconds, visible_at
 from .topics import Topics
-
-#: What the server's tracing library takes as a parent (X1). Others begin a new trace, and their state is not kept.
-_TRACE_PARENT = re.compile(
-    "(00(?=.*-0[0-3]$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
-#: Its flags "sampled" and "random", which an older library does not know together.
-_BOTH_FLAGS = 3
+from .traces import Traces
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,7 +76,8 @@ class Broker:
         self.entry_index = retention.EntryIndex(start=start, store=self.store) if store.ends_tasks else None
         #: A task whose end, or a key whose first use, the present operation does not see; empty without a fault.
         self.unseen = ""
-        self._traces = settings.tracing_enabled and store.stores_traces
+        self._is_tracing = settings.tracing_enabled and store.stores_traces
+        self._traces = Traces(ids, knows_random_flag=profile.version.knows_random_flag)
         self._lease_end = store.lease_end
         self._artifacts = results.Artifacts(settings.local_artifacts_dir, profile.version.checks_artifact_names)
         self._ids = ids
@@ -136,9 +130,9 @@ class Broker:
             visible_at=visible_from or 0,
         )
         task.history.append(HistoryEntry(now, CREATED, tenant, None, task.state))
-        if self._traces:
-            is_valid = self._is_trace_parent(trace_parent)
-            task.trace_parent = self._next_span(trace_parent if is_valid else "")
+        if self._is_tracing:
+            is_valid = self._traces.is_parent(trace_parent)
+            task.trace_parent = self._traces.next_span(trace_parent if is_valid else "")
             task.trace_state = trace_state if is_valid else ""
         self.keys.keep(idempotency_key, task.id, now=now)
         self.counters.created[command] += 1
@@ -151,22 +145,6 @@ class Broker:
         for notice in self.subscriptions.notices(command, now=now):
             if self.rate_limiter.admit("webhook", notice.url, now=now) == 0:  # L1
                 self._effects.append(notice)
-
-    def _is_trace_parent(self, text: str) -> bool:
-        """Whether a task is part of the trace that its creator names (X1)."""
-        has_both_flags = text.startswith("00-") and text.endswith(f"-{_BOTH_FLAGS:02x}")
-        is_known = self.profile.version.knows_random_flag or not has_both_flags
-        return is_known and _TRACE_PARENT.fullmatch(text) is not None
-
-    def _next_span(self, trace_parent: str) -> str:
-        """A new span of the trace in `trace_parent`, or of a new trace (X1)."""
-        match trace_parent.split("-"):
-            case [_, trace_id, _, flags] if trace_id and flags:
-                if self.profile.version.knows_random_flag:
-                    flags = f"{int(flags, 16) & _BOTH_FLAGS:02x}"
-                return f"00-{trace_id}-{self._ids.span_id()}-{flags}"
-            case _:
-                return f"00-{self._ids.trace_id()}-{self._ids.span_id()}-01"
 
     # Claiming: R3, R4 (K1 to K10).
 
@@ -237,7 +215,7 @@ class Broker:
         task.touched_at = now
         task.lease_until = now + lease
         if task.trace_parent:
-            task.trace_parent = self._next_span(task.trace_parent)  # X1
+            task.trace_parent = self._traces.next_span(task.trace_parent)  # X1
         if is_refused:  # the server has written the task when the store refuses its lease
             queue.put(task)
             raise errors.LeaseRefused(self.profile.store.expiry_error)
@@ -378,7 +356,7 @@ class Broker:
             error=record.error,
             artifacts=record.artifacts if record.artifacts or lists_artifacts else None,
             completed_at=record.completed_at,
-            trace_parent=self._next_span(task.trace_parent) if task.trace_parent else "",
+            trace_parent=self._traces.next_span(task.trace_parent) if task.trace_parent else "",
             trace_state=task.trace_state,
         )
         first_try = self.callbacks.start(callback, now=now)
