@@ -185,10 +185,8 @@ def markdown() -> str:
 
 
 def _row(section: Section) -> str:
-    def cell(ours: Ours) -> str:
-        return _ids(clause for clause in section.clauses if clause.ours == ours)
-
-    return f"| {section.about} | {cell('exact')} | {cell('differs')} |"
+    exact, different = (_ids(each for each in section.clauses if each.ours == ours) for ours in ("exact", "differs"))
+    return f"| {section.about} | {exact} | {different} |"
 
 
 def _ids(chosen: Iterable[Clause]) -> str:

@@ -42,21 +42,16 @@ class WorkerOperations:
 
         `worker` is the token of an identity, or the name of any other worker.
         """
-        waiting = self._claim(commands, worker, tenant, lease_seconds)
-        return self._claimed(waiting.attempt(self._runtime.clock.now()) if waiting is not None else None)
+        now = self._runtime.clock.now()
+        return self._claimed(self._attempt(now, commands, worker=worker, tenant=tenant, lease_seconds=lease_seconds))
 
     async def wait_and_claim(
         self, commands: Sequence[str], *, worker: str | None, tenant: str | None, lease_seconds: int, wait_seconds: int
     ) -> str | None:
         """As `claim`, and wait for a task for `wait_seconds` of the fake's clock, at most 30 (K9)."""
-
-        def attempt(now: int) -> Reply | None:
-            waiting = self._claim(commands, worker, tenant, lease_seconds)
-            return waiting.attempt(now) if waiting is not None else None
-
         runtime = self._runtime
         claimed = await runtime.waiters.poll(
-            attempt,
+            partial(self._attempt, commands=commands, worker=worker, tenant=tenant, lease_seconds=lease_seconds),
             now=runtime.clock.now(),
             wait_seconds=min(wait_seconds, worker_calls.LONGEST_WAIT),
             interval=worker_calls.INTERVAL,
@@ -72,9 +67,10 @@ class WorkerOperations:
         self._runtime.carry_out_effects_now()
         return task_id
 
-    def _claim(
-        self, commands: Sequence[str], worker: str | None, tenant: str | None, lease_seconds: int
-    ) -> Wait | None:
+    def _attempt(
+        self, now: int, commands: Sequence[str], *, worker: str | None, tenant: str | None, lease_seconds: int
+    ) -> Reply | None:
+        """The reply to a claim that gets a task, without a wait. None if it gets none."""
         caller = self._caller(worker, tenant)
         queues = self._runtime.broker.store.queues
         wanted = list(commands) or [name for owner, name in queues if owner == caller.tenant]
@@ -82,7 +78,7 @@ class WorkerOperations:
             return None
         claim = partial(worker_calls.claim, most=inf)  # a tenant may have more queues than a request may name
         reply = self._call_handler(claim, caller, {"commands": wanted, "leaseSeconds": lease_seconds})
-        return reply if isinstance(reply, Wait) else None
+        return reply.attempt(now) if isinstance(reply, Wait) else None
 
     def _claimed(self, reply: Reply | None) -> str | None:
         self._runtime.carry_out_effects_now()

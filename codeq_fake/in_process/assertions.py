@@ -113,19 +113,18 @@ class Assertions:
 
     def timeline(self) -> str:
         """What happened so far, for a person: the most important tasks, callbacks, faults and surprises."""
+        return self._home.call(self._timeline)
 
-        def text() -> str:
-            chosen, others = timeline.most_important(self._controls.tasks())
-            parts = [
-                timeline.of_tasks([self._controls.task(task["id"]) for task in chosen], left_out=others),
-                timeline.of_callbacks(self._controls.callbacks()),
-                timeline.of_requests(self._controls.requests()),
-                timeline.of_surprises(self._controls.surprises()),
-                timeline.of_errors(self.receiver_errors),
-            ]
-            return "\n".join([f"now {self._controls.clock()['now']}", *filter(None, parts)])
-
-        return self._home.call(text)
+    def _timeline(self) -> str:
+        chosen, others = timeline.most_important(self._controls.tasks())
+        parts = [
+            timeline.of_tasks([self._controls.task(task["id"]) for task in chosen], left_out=others),
+            timeline.of_callbacks(self._controls.callbacks()),
+            timeline.of_requests(self._controls.requests()),
+            timeline.of_surprises(self._controls.surprises()),
+            timeline.of_errors(self.receiver_errors),
+        ]
+        return "\n".join([f"now {self._controls.clock()['now']}", *filter(None, parts)])
 
     def _story(self, task: TaskInFull) -> str:
         """The history of a task, and the requests about it that were refused or that a fault hit."""

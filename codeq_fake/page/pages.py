@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,7 @@ from codeq_fake.control.reproduction import as_pytest
 from codeq_fake.faults.recipes import REQUESTS
 from codeq_fake.faults.rule import KINDS, WAYS
 from codeq_fake.journal import Callback, callbacks_about, requests_about
+from codeq_fake.runtime.fake_server import FakeServer
 
 from . import data, depth, lane, request_list, story, task_list
 from .actions import NewTask, show_form
@@ -230,22 +232,24 @@ def resetting(visit: Visit) -> Response:
 
 def events(visit: Visit) -> Response:
     """A stream of server-sent events: one for each change."""
-    runtime = visit.runtime
-
-    def summary() -> object:
-        mode, broker = runtime.clock.mode, runtime.broker
-        journals = (runtime.requests.count, runtime.deliveries.journal.count)
-        counts = (*journals, len(broker.store.tasks), len(runtime.fault_plan.active), runtime.waiters.parked)
-        return id(broker), mode, mode == "manual" and runtime.clock.now(), counts
-
-    async def stream() -> AsyncIterator[bytes]:
-        yield b"retry: 300\n\n"  # a reset ends the stream
-        async for _ in runtime.live_updates.watch(summary):
-            yield b"data: look\n\n"
-
     if visit.request.method == "HEAD":  # the next request of the connection waits for the end
         return Response(media_type="text/event-stream")
-    return StreamingResponse(stream(), media_type="text/event-stream")
+    return StreamingResponse(_changes(visit.runtime), media_type="text/event-stream")
+
+
+async def _changes(runtime: FakeServer) -> AsyncIterator[bytes]:
+    """An event whenever something has changed, and now and then."""
+    yield b"retry: 300\n\n"  # a reset ends the stream
+    async for _ in runtime.live_updates.watch(partial(_state_of, runtime)):
+        yield b"data: look\n\n"
+
+
+def _state_of(runtime: FakeServer) -> object:
+    """What differs whenever something that the page shows has changed."""
+    mode, broker = runtime.clock.mode, runtime.broker
+    journals = (runtime.requests.count, runtime.deliveries.journal.count)
+    counts = (*journals, len(broker.store.tasks), len(runtime.fault_plan.active), runtime.waiters.parked)
+    return id(broker), mode, mode == "manual" and runtime.clock.now(), counts
 
 
 def nowhere(visit: Visit) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from inspect import isawaitable
 from types import MappingProxyType
@@ -71,13 +71,13 @@ class Site:
         await self._router(scope, receive, send)
 
     def _route(self, path: str, method: str, handler: Handler) -> Route:
-        async def endpoint(request: Request) -> Response:
-            visit = Visit(request, self._runtime, self._controls, needs_token=self._access.needs_token)
-            response = await self._answer(visit, handler)
-            response.headers.update(_HEADERS)
-            return response
+        return Route(path, partial(self._respond, handler), methods=[method])
 
-        return Route(path, endpoint, methods=[method])
+    async def _respond(self, handler: Handler, request: Request) -> Response:
+        visit = Visit(request, self._runtime, self._controls, needs_token=self._access.needs_token)
+        response = await self._answer(visit, handler)
+        response.headers.update(_HEADERS)
+        return response
 
     async def _answer(self, visit: Visit, handler: Handler) -> Response:
         """Answer one request: check its access, read its form, and call its handler."""

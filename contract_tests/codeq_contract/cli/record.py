@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from types import FrameType
 from urllib.parse import urlsplit
 
 import click
@@ -113,11 +112,8 @@ def _wait(here: str, url: str, seconds: float | None) -> int:
     """Wait for ctrl-C, a SIGTERM or a SIGHUP, or the end of the time. Returns the exit code."""
     over = threading.Event()
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        over.set()
-
     for number in stop_signals():
-        signal.signal(number, end)
+        signal.signal(number, lambda *_: over.set())
     click.echo(f"{here} records what goes to {without_password(url)}; ctrl-C ends it")
     over.wait(seconds)
     return 0
