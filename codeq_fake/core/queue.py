@@ -25,9 +25,10 @@ _visible_at = attrgetter("visible_at")
 
 @dataclass(slots=True)
 class Leftovers:
-    """The ids of tasks that a clean-up has deleted and left in their queue, by place (P8). Those in its pending lists are there, without a task.
+    """The ids of tasks that a clean-up has deleted and left in their queue, by place (P8).
 
-    A queue counts them as its own until a claim finds them. Those of dead letters stay.
+    Those of pending tasks stay in the pending lists. A queue counts all as its own until a claim finds them; those of
+    dead letters stay.
     """
 
     #: With the due time (ns) of the task.

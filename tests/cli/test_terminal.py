@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from rich.color import Color
 from rich.console import Console
 
-from codeq_client.worker_cli import main as worker_main
 from codeq_client.task_cli import main as tasks_main
+from codeq_client.worker_cli import main as worker_main
 from codeq_contract.cli import main as contract_main
 from codeq_fake.cli import main, tables, top
 from codeq_fake.cli.keyboard import keyboard

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from codeq_client import BlockingCodeQ, CodeQ, Complete, Fail, LeaseTerms, Retry, cli
+from codeq_client import BlockingCodeQ, CodeQ, Complete, Fail, LeaseTerms, Retry, worker_cli
 from codeq_client.health import HealthServer
 from codeq_client.testing import run_one
 from codeq_fake.testing import FakeCodeQ
@@ -87,7 +87,7 @@ def test_the_workers_snippet_fails_and_retries_as_its_comments_say(server: FakeC
 
 def test_the_documented_options_exist() -> None:
     text = (REPOSITORY / "client" / "README.md").read_text()
-    shown = CliRunner().invoke(cli.main, ["run", "--help"]).output
+    shown = CliRunner().invoke(worker_cli.main, ["run", "--help"]).output
     options = set(re.findall(r"`(--[a-z-]+)", text))
     assert {"--health-port", "--log", "--burst", "--reload", "--concurrency", "--grace"} <= options
     assert all(option in shown for option in options)

@@ -23,9 +23,9 @@ from codeq_client import (
     CodeQ,
     Task,
     Worker,
-    cli,
     current_task,
     health,
+    worker_cli,
 )
 from codeq_client._worker.log_output import JsonLines, TextLines
 from codeq_client.health import HealthServer
@@ -90,7 +90,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def invoke(*arguments: str, **environ: str) -> tuple[int, str]:
     handlers, level = list(logging.root.handlers), logging.root.level
     try:
-        result = CliRunner().invoke(cli.main, arguments, env=environ)
+        result = CliRunner().invoke(worker_cli.main, arguments, env=environ)
     finally:
         logging.root.handlers[:], logging.root.level = handlers, level
     return result.exit_code, result.output

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from codeq_fake.wire import ANY, INT, LIST_OF, OBJECT, STRING, BadBody, Struct, decode
 from codeq_fake.wire.binder import bind
-from codeq_fake.wire.decoder import check_depth, decode_ordinary, Unusual
+from codeq_fake.wire.decoder import Unusual, check_depth, decode_ordinary
 from codeq_fake.wire.scanner import scan
 
 if TYPE_CHECKING:

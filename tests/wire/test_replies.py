@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.wire import encode, quote, unescape_html
-from codeq_fake.wire.encoder import make_encoder, encode_sorted
+from codeq_fake.wire.encoder import encode_sorted, make_encoder
 
 if TYPE_CHECKING:
     from codeq_fake.wire.encoder import Json

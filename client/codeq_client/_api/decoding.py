@@ -91,7 +91,9 @@ def task(wire: Object) -> Task:
         return _build(Task, wire, _TASK_NAMES, _TASK_READERS)
     except RecursionError as error:
         without_payload = _build(Task, {**wire, "payload": None}, _TASK_NAMES, _TASK_READERS)
-        return replace(without_payload, extra={**without_payload.extra, "payload": wire["payload"]}, unreadable=f"{error}")
+        return replace(
+            without_payload, extra={**without_payload.extra, "payload": wire["payload"]}, unreadable=f"{error}"
+        )
 
 
 def tasks(wire: Object) -> list[Task]:

@@ -1,4 +1,4 @@
-"""Kinds of differences: what differs where, whatever the values. Those that are known of the fake are named, not hidden."""
+"""Kinds of differences: what differs where, whatever the values. Known ones are named, not hidden."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class KnownDifference:
-    """A difference between the fake and a real server that is documented: its clause, the ends of routes, the caller."""
+    """A documented difference of the fake from a real server: its clause, the ends of routes, the caller."""
 
     clause: str
     routes: tuple[str, ...]

@@ -85,7 +85,9 @@ class Tape:
         """Record a request together with its reply, as `sent` and `answered` do."""
         number = next(self._numbers)
         recorded_headers = {name: headers[name] for name in REPLY_HEADERS if name in headers}
-        self._calls[number] = Call(number, sent, answered, identity, method, path, {}, body, status, recorded_headers, reply)
+        self._calls[number] = Call(
+            number, sent, answered, identity, method, path, {}, body, status, recorded_headers, reply
+        )
 
     def add(self, calls: Iterable[Call]) -> None:
         """Add calls that another tape has recorded by the same clock."""
@@ -95,10 +97,14 @@ class Tape:
 
     def recording(self, header: Header) -> Recording:
         """Everything on the tape, under `header`. Without the secret no signature can be checked, so none is kept."""
-        header_names = [name for name in CALLBACK_HEADERS if SECRET_SETTING in header.settings or name not in SIGNATURE_HEADERS]
+        header_names = [
+            name for name in CALLBACK_HEADERS if SECRET_SETTING in header.settings or name not in SIGNATURE_HEADERS
+        ]
         calls = sorted(self._calls.values(), key=lambda call: (call.sent, call.number))
         callbacks = [
-            replace(callback, headers={name: callback.headers[name] for name in header_names if name in callback.headers})
+            replace(
+                callback, headers={name: callback.headers[name] for name in header_names if name in callback.headers}
+            )
             for callback in sorted(self.callbacks, key=lambda callback: callback.at)
         ]
         return Recording(header, tuple(calls), tuple(callbacks))

@@ -87,7 +87,11 @@ def _in_recorded_order(
         same_moment = [
             delivery for delivery in waiting if delivery.request.at <= waiting[0].request.at + allowed.callbacks_late
         ]
-        alike = (candidate for candidate in same_moment if _characters(text_of(candidate.request.body)) == _characters(callback.body))
+        alike = (
+            candidate
+            for candidate in same_moment
+            if _characters(text_of(candidate.request.body)) == _characters(callback.body)
+        )
         if waiting:
             ours_next = next(alike, waiting[0])
             waiting.remove(ours_next)

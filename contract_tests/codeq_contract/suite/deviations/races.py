@@ -126,7 +126,9 @@ def _passed_over(transcript: _Transcript) -> Iterator[Calls]:
     """Z4: two claims at the same time, one of them empty, and more tasks created before than all claims have got."""
     for empty in (claim for claim in transcript.claims if claim.reply.status == _EMPTY):
         commands = _body(empty)["commands"]
-        created_before = [each for each in transcript.creates if _body(each)["command"] in commands and _is_ready(each, empty)]
+        created_before = [
+            each for each in transcript.creates if _body(each)["command"] in commands and _is_ready(each, empty)
+        ]
         claimed_ids = {
             task["id"]
             for claim in transcript.claims
