@@ -9,10 +9,10 @@ import pytest
 
 import codeq_contract.cli
 import codeq_fake.cli
-from codeq_client import cli, task_cli
+from codeq_client import task_cli, worker_cli
 
 PROGRAMS = {
-    "codeq-worker": cli.main,
+    "codeq-worker": worker_cli.main,
     "codeq": task_cli.main,
     "codeq-contract": codeq_contract.cli.main,
     "codeq-fake": codeq_fake.cli.main,
