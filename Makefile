@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export HYPOTHESIS_NO_PLUGINS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo example quick test check lint layout types imports words spelling format coverage versions docs pictures \
+.PHONY: help demo example quick draws test check lint layout types imports words spelling format coverage versions docs pictures \
 	bench bench-gate bench-baseline soak client-laws client-profiles gallery client-weather mutants mutants-at-large wheel newest lowest lock hashes sbom audit release clean
 
 help: ## list these targets
@@ -35,6 +35,9 @@ example: $(READY) ## run the example application on the fake and call it
 
 quick: $(READY) ## run the tests that need no port, no process and no second
 	$(BIN)/python -m pytest $(QUICK)
+
+draws: $(READY) ## run the quick tests with other drawn examples than those of each run
+	$(BIN)/python -m pytest $(QUICK) --hypothesis-profile=drawn
 
 test: check ## run all checks and all tests, side by side
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)

@@ -21,10 +21,12 @@ from tests.holds import garbage_kept
 
 pytest_plugins = ["pytester"]  # the tests of our own plugin run tests
 
+# Each run draws the same, so that no test fails by chance. With `--hypothesis-profile=drawn` each draws something else.
 # No deadline anywhere: the time that an example takes depends on the machine, and never fails a test.
-settings.register_profile("dev", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.load_profile("ci" if "CI" in os.environ else "dev")
+settings.register_profile("fixed", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("drawn", deadline=None)
+settings.load_profile("fixed")
+os.environ["CODEQ_CONTRACT_SEED"] = "0"  # of the suite's plans
 
 # The tests call servers on this machine, with clients that a proxy of the environment would otherwise lead away.
 for _name in ("no_proxy", "NO_PROXY"):
@@ -130,21 +132,38 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _long_ones_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
     """The tests in an order in which each process begins with its share of the long ones.
 
-    A long test that starts last runs alone, while the other processes have nothing left to do. xdist's `worksteal`
-    gives each process an equal part of the list at first.
+    A long test that starts last runs alone, while the other processes have nothing left to do. The tests of an
+    `xdist_group` share what takes long to set up, so one process has all of them. xdist's `worksteal` gives each
+    process an equal part of the list at first.
     """
-    marks = {item: item.get_closest_marker("slow") for item in items}
-    seconds = {item: mark.kwargs["seconds"] for item, mark in marks.items() if mark and mark.kwargs}
-    long_ones = sorted(seconds, key=lambda item: -seconds[item])
-    others = [item for item in items if item not in seconds]
+    groups = _long_groups(items)
+    in_groups = {item for group in groups for item in group}
+    others = [item for item in items if item not in in_groups]
+    shares: list[list[pytest.Item]] = [[] for _ in range(processes)]
+    for group in groups:
+        min(shares, key=_seconds).extend(group)
     order: list[pytest.Item] = []
-    for process in range(processes):
-        part = (len(items) - len(order)) // (processes - process)
-        share = long_ones[process::processes]
-        room = part - len(share)
+    for process, share in enumerate(shares):
+        room = max(0, (len(items) - len(order)) // (processes - process) - len(share))
         order += share + others[:room]
         del others[:room]
     return order
+
+
+def _long_groups(items: list[pytest.Item]) -> list[list[pytest.Item]]:
+    """Each long test, and the tests of each group; those that take longest come first."""
+    groups: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        group = item.get_closest_marker("xdist_group")
+        if group or _seconds([item]):
+            groups.setdefault(group.args[0] if group else item.nodeid, []).append(item)
+    return sorted(groups.values(), key=_seconds, reverse=True)
+
+
+def _seconds(items: list[pytest.Item]) -> int:
+    """How long the tests take, by their marks."""
+    marks = [item.get_closest_marker("slow") for item in items]
+    return sum(int(mark.kwargs.get("seconds", 0)) for mark in marks if mark)
 
 
 @pytest.hookimpl(wrapper=True)

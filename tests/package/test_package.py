@@ -25,6 +25,8 @@ from codeq_fake import __version__
 from codeq_fake.testing import FakeCodeQ
 from tests.package.support import dependencies_of
 
+pytestmark = pytest.mark.xdist_group("the built packages")
+
 ROOT = Path(__file__).parents[2]
 COMMANDS = {
     "codeq-fake": "codeq_fake.__main__:main",
