@@ -25,7 +25,7 @@ from codeq_fake.compat.uvicorn_choice import shortcomings
 from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
 from codeq_fake.control.argument_readers import instant
 from codeq_fake.core import canonical_name
-from codeq_fake.core.times import duration
+from codeq_fake.core.durations import duration
 from codeq_fake.faults import BadFaultError, Rule, observed_races, read_rules
 from codeq_fake.http.faults.matching import NAMES
 from codeq_fake.http.host_guard import is_bound_to_loopback

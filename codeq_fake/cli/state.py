@@ -25,7 +25,8 @@ class Duration(click.ParamType[float]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's own type
         """The seconds in a text. Raises click.BadParameter."""
-        from codeq_fake.core.times import SECOND, duration  # noqa: PLC0415 - --help loads no rules
+        from codeq_fake.core.durations import duration  # noqa: PLC0415 - --help loads no rules
+        from codeq_fake.core.times import SECOND  # noqa: PLC0415 - as above
 
         try:
             return duration(str(value)) / SECOND
@@ -66,9 +67,9 @@ def clock(fake: Fake, *, freeze: bool, run: bool) -> Answer:
 def beside_real(now: int) -> str:
     """How far the fake's clock (ns) is from that of this machine, where that is a second or more."""
     from codeq_fake.clocks import Clock  # noqa: PLC0415 - --help loads no clock
-    from codeq_fake.core import times  # noqa: PLC0415 - as above
+    from codeq_fake.core import durations  # noqa: PLC0415 - as above
 
-    apart = times.beside_real(now, Clock.wall())
+    apart = durations.beside_real(now, Clock.wall())
     return f", {apart}" if apart else ""
 
 

@@ -175,7 +175,7 @@ def _cut_ids(texts: Sequence[str], kind: Kind) -> Sequence[str]:
 def relative(time: str, now: int) -> str:
     """A time (RFC 3339) as seen from another (ns): `in 5 s`, `40 s ago`. One that cannot be read stays."""
     from codeq_fake import wire  # noqa: PLC0415 - --help loads no rules
-    from codeq_fake.core.times import in_words  # noqa: PLC0415 - as above
+    from codeq_fake.core.durations import in_words  # noqa: PLC0415 - as above
 
     try:
         distance = wire.parse_rfc3339(time) - now

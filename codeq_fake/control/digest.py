@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from codeq_fake import payloads
 from codeq_fake.core import Broker
+from codeq_fake.core.durations import in_words
 from codeq_fake.core.slices import Slices, batches
-from codeq_fake.core.times import in_words
 from codeq_fake.journal import Callback, Journal
 
 

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal, TypedDict, Unpack
 
-from codeq_fake.core.times import SECOND, Duration, duration
+from codeq_fake.core.durations import Duration, duration
+from codeq_fake.core.times import SECOND
 
 from .rule import CALLBACK, COMPLETE, FAIL, NOTICE, REQUEST, BadFaultError, Rule, kind
 

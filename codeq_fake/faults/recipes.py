@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from codeq_fake.core.times import SECOND, duration
+from codeq_fake.core.durations import duration
+from codeq_fake.core.times import SECOND
 from codeq_fake.documents import nearest
 
 from .rule import BadFaultError

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from codeq_fake.control import Controls, representations
-from codeq_fake.core.times import SECOND, Duration, duration
+from codeq_fake.core.durations import Duration, duration
+from codeq_fake.core.times import SECOND
 from codeq_fake.payloads import Status, TaskInFull
 from codeq_fake.serving.terminal_text import counted
 

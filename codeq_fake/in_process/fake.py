@@ -18,7 +18,8 @@ from codeq_fake.clocks import Mode, let_tasks_run, make_clock
 from codeq_fake.control import Controls
 from codeq_fake.control.argument_readers import profile as checked_profile
 from codeq_fake.control.fault_rules import checked
-from codeq_fake.core.times import SECOND, Duration, duration
+from codeq_fake.core.durations import Duration, duration
+from codeq_fake.core.times import SECOND
 from codeq_fake.divergences import Surprise
 from codeq_fake.faults import Rule
 from codeq_fake.http.host_guard import is_bound_to_loopback

@@ -12,7 +12,7 @@ from typing import TypedDict, Unpack
 
 from codeq_fake.control import Controls
 from codeq_fake.control.representations import time as time_of
-from codeq_fake.core.times import Duration, whole_seconds
+from codeq_fake.core.durations import Duration, whole_seconds
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .arguments import check_types, check_whole, nanoseconds

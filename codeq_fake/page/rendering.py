@@ -19,7 +19,8 @@ from starlette.responses import HTMLResponse, Response
 from codeq_fake import wire
 from codeq_fake.control import representations
 from codeq_fake.core import State
-from codeq_fake.core.times import MILLISECOND, in_words
+from codeq_fake.core.durations import in_words
+from codeq_fake.core.times import MILLISECOND
 
 from .fault_forms import arrival, consequence
 

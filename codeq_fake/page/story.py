@@ -11,8 +11,8 @@ from typing import Literal, TypeAlias
 
 from codeq_fake.control.reproduction import CAUSES
 from codeq_fake.core import HistoryEntry, Task
+from codeq_fake.core.durations import in_words
 from codeq_fake.core.task import ENDED, LAST_ATTEMPT, Event
-from codeq_fake.core.times import in_words
 from codeq_fake.divergences.history import fields_of_short
 from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Callback, Request

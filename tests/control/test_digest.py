@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from codeq_fake.core.times import SECOND, in_words
+from codeq_fake.core.durations import in_words
+from codeq_fake.core.times import SECOND
 from codeq_fake.testing import FakeCodeQ
 
 HOUR = {"seconds": 3600}
