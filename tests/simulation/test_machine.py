@@ -23,8 +23,9 @@ import pytest
 
 from codeq_fake.simulation import Host, World
 from codeq_fake.simulation.escapes import EscapedError
+from codeq_fake.simulation.loop import SimulatedLoop
 from codeq_fake.simulation.runs import run_once
-from tests.simulation.support import run
+from tests.simulation.support import COMMAND, codeq_worker, run
 
 Facts = list[object]
 
@@ -264,3 +265,23 @@ def test_everything_is_as_before_after_a_run() -> None:
     thread = threading.Thread(target=int)
     thread.start()
     thread.join()
+
+
+def test_a_worker_that_holds_a_lease_sleeps_until_it_is_due() -> None:
+    """Outside it looks each second, since a machine may be suspended. One of a world never is."""
+    timers: list[int] = []
+
+    async def test(world: World) -> None:
+        timers.clear()
+        world.process("worker")(codeq_worker)
+        await world.enqueue(COMMAND, {}, max_attempts=50)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimulatedLoop)
+        await asyncio.sleep(2)
+        for _ in range(2):
+            timers.append(loop.timers_set)
+            await asyncio.sleep(15)
+
+    run(test)
+    ticks_of_the_server, others = 15, 30
+    assert timers[1] - timers[0] < ticks_of_the_server + others  # and 15 more if it looks each second

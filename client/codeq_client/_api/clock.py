@@ -66,6 +66,11 @@ async def sleep_or(clock: Clock, seconds: float, wake: Callable[[], Awaitable[ob
     if math.isinf(seconds):
         await wake()
         return True
+    if isinstance(clock, SystemClock):  # the event loop's own timer, which needs no second task
+        with anyio.move_on_after(seconds):
+            await wake()
+            return True
+        return False
     woken = False
     async with anyio.create_task_group() as group:
 

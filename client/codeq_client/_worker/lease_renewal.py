@@ -22,7 +22,7 @@ from anyio.from_thread import start_blocking_portal
 
 from codeq_client._api import calls
 from codeq_client._api.client import CodeQ
-from codeq_client._api.clock import Clock, has_own_time, sleep_or
+from codeq_client._api.clock import Clock, has_own_time, is_simulated, sleep_or
 from codeq_client.errors import CodeQError, LeaseLost, NotInProgress, NotOwner, TaskNotFound
 
 from .events import Event, LoopBlocked, Renewed
@@ -66,7 +66,7 @@ class LeaseRenewal:
     ) -> None:
         self._renew = renew
         self._clock = clock
-        self._longest_sleep = _LONGEST_SLEEP if clock.suspends else math.inf
+        self._longest_sleep = _LONGEST_SLEEP if clock.suspends and not is_simulated() else math.inf
         self._emit = emit
         self._post = post
         self._wake = wake
