@@ -19,6 +19,7 @@ from codeq_fake.auth import identities_of
 from codeq_fake.clause_coverage import coverage
 from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock, in_slices
 from codeq_fake.core import Task, errors, manual_operations
+from codeq_fake.core.claimability import position
 from codeq_fake.core.frozen_items import FrozenItems
 from codeq_fake.core.slices import Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
@@ -28,7 +29,7 @@ from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
 from codeq_fake.runtime.ids import MOST_QUEUED, QueueFullError, TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
 
-from . import digest, queueing, representations, workers
+from . import digest, representations, workers
 from .errors import BadRequestError, ConflictError, UnknownTaskError
 from .fault_rules import FaultControls
 from .journal_controls import JournalControls
@@ -285,9 +286,9 @@ class Controls(StateControls, JournalControls):
         """
         runtime, task = self._runtime, self.task(task_id)
         broker, now = runtime.broker, runtime.clock.now()
-        place = queueing.position(broker, broker.get(task_id))
+        place = position(broker, broker.get(task_id))
         state = word_for(broker.get(task_id), broker, now)
-        claims = queueing.latest_claims(runtime) if place is not None else []
+        claims = workers.latest_claims(runtime) if place is not None else []
         about = await in_slices(requests_about(runtime.requests, task_id))
         callbacks = callbacks_about(runtime.deliveries.journal, task_id)
         return {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from itertools import islice
 from typing import TypeAlias
 
 from codeq_fake import payloads
@@ -19,6 +21,8 @@ _Key: TypeAlias = tuple[str, str]
 
 _OPERATIONS = CLAIMS | {"heartbeat", "abandon", "nack", "submit", "submit_batch"}
 _ERROR = 400
+#: How many of the last callers a story names.
+_FEW = 3
 
 
 def of_fake(runtime: FakeServer) -> Slices[list[payloads.Worker]]:
@@ -58,3 +62,16 @@ def _note(workers: dict[_Key, payloads.Worker], entry: Request, leases: Counter[
         worker["lastClaim"] = representations.time(entry.at)
         worker["commands"] = commands_asked_for(entry)
         worker["claimed"] = entry.reason or f"got {len(entry.tasks)}"
+
+
+def latest_claims(runtime: FakeServer) -> list[Request]:
+    """The latest claim of each of the last callers, the latest first."""
+    return list(islice(_last_claim_by_caller(runtime), _FEW))
+
+
+def _last_claim_by_caller(runtime: FakeServer) -> Iterator[Request]:
+    callers: set[str] = set()
+    for entry in reversed(runtime.requests.entries):
+        if entry.operation in CLAIMS and entry.caller not in callers:
+            callers.add(entry.caller)
+            yield entry

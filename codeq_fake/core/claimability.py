@@ -1,8 +1,9 @@
-"""Whether a task can be claimed, and if not, why and from when it can. Nothing here changes a task."""
+"""Whether a task can be claimed, and its place in the queue; if not, why and from when. Nothing here changes a task."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from .broker import Broker
 from .task import State, Task
@@ -17,6 +18,10 @@ _OVERLOOKED = (
     "the server counts no delayed tasks of its command, so no claim looks for it: a create with a delay or a NACK of "
     "this command changes that (P6)"
 )
+
+
+#: A task behind so many others is behind "more than" that.
+_MOST_COUNTED = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +66,21 @@ def _of_leased(broker: Broker, task: Task, *, now: int) -> Claimable:
         finder = "the next claim" if broker.reaper is None else "the next claim, or the reaper,"
         why = f"its lease has run out: {finder} requeues it with a delay, a later one gets it (K7, N5)"
     return Claimable(now=False, why=why, since=max(now, expired_at, repaired_from))
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The place of a task in its queue: `number` of `total`, which counts from 1. 0 is beyond what is counted."""
+
+    number: int
+    total: int
+
+
+def position(broker: Broker, task: Task) -> Position | None:
+    """The place of a task in the order in which claims get the ready ones (K4), None if it is not among them."""
+    queue = broker.store.queue_for(task)
+    if not queue.is_pending(task):
+        return None
+    order = (task_id for ready in queue.pending.values() for task_id in ready)
+    number = next((n for n, task_id in enumerate(islice(order, _MOST_COUNTED), start=1) if task_id == task.id), 0)
+    return Position(number, queue.ready_count())

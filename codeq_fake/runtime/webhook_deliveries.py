@@ -123,6 +123,7 @@ class Deliveries:
                 delivery.notified.cancel()
 
     def _add(self, delivery: _Delivery) -> None:
+        """Queue a delivery, with the faults that fire on it. A fault may hold it back first."""
         if self._fault_plan.active:
             rules = [fault.rule for fault in self._fault_plan.decide(_occasion(delivery.due))]
             delivery = delivery._replace(faults=tuple(rules))

@@ -106,6 +106,7 @@ class _CallReader:
         self._texts = texts
         self.path = call.path.partition("?")[0]
         self.caller_name = self._text(call.identity or "?")
+        #: What each event of this call begins with: see `Event`.
         self.when = (call.number, self.caller_name, call.sent, call.answered)
         self.caller = settings.callers.get(self.caller_name)
         self.reply = _json_or_none(call.reply)
