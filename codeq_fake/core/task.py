@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum, StrEnum
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -190,6 +191,10 @@ class Task:
     #: Called before the next change: a reader still needs the task as it is now.
     before_change: Callable[[Any], None] | None = field(default=None, init=False, repr=False)
 
+    def __copy__(self) -> Task:
+        """The task as it is now. `copy` itself would take three times as long: each task of a batch is copied."""
+        return Task(*_positional(self), state=self.state)
+
     @property
     def status(self) -> Status:
         """The status on the wire."""
@@ -236,6 +241,9 @@ class Task:
         self.worker = ""
         self.lease_until = 0
         self.lease_expiry = 0
+
+
+_positional = attrgetter(*(each.name for each in fields(Task) if each.init and not each.kw_only))
 
 
 @dataclass(frozen=True, slots=True)

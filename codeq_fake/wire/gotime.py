@@ -39,6 +39,7 @@ def reformat_rfc3339(text: str) -> str:
     return _date_and_time(instant // _NS + offset) + _offset_suffix(offset)
 
 
+@lru_cache(maxsize=8)  # the tasks of a batch have one instant; a large cache would cost single calls more than it saves
 def rfc3339_nano(ns: int, zone: tzinfo) -> str:
     """The time in a zone, with up to nine fraction digits and without trailing zeros."""
     seconds, fraction = divmod(ns, _NS)
