@@ -1,12 +1,16 @@
-"""Insides of asyncio: what a task waits for, and the queue and the timers of an event loop."""
+"""Insides of asyncio: what a task waits for, the queue and the timers of an event loop, and which loop is running."""
 
 from __future__ import annotations
 
 import _socket
 import asyncio
 import threading
-from collections.abc import Sized
-from typing import cast
+from collections.abc import Callable, Sized
+from contextvars import copy_context
+from selectors import DefaultSelector, SelectorKey
+from typing import TypeVar, cast
+
+T = TypeVar("T")
 
 
 class LoopWithoutSockets(asyncio.SelectorEventLoop):
@@ -21,6 +25,66 @@ class LoopWithoutSockets(asyncio.SelectorEventLoop):
         self._csock.setblocking(False)  # noqa: FBT003 - as above
         self._internal_fds += 1  # type: ignore[attr-defined]  # as above
         self._add_reader(self._ssock.fileno(), self._read_from_self)  # type: ignore[attr-defined]  # as above
+
+
+class SharedLoop(LoopWithoutSockets):
+    """asyncio's loop, in which other threads may call functions while it only waits.
+
+    To wake the loop's thread for a function, and to be woken by it, takes longer than most functions do.
+    """
+
+    def __init__(self) -> None:
+        #: Held by the thread that runs something in this loop; free while the loop waits.
+        self._turn = threading.Lock()
+        self._turn.acquire()
+        super().__init__(_SharedSelector(self._turn))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits. In debug mode asyncio lets no other thread call anything, so then it never does."""
+        return not self._turn.locked() and not self.get_debug()
+
+    def call_here(self, function: Callable[[], T]) -> T:
+        """Call a function from another thread, as a callback of this loop. Raises RuntimeError if the loop has ended.
+
+        It begins as soon as the loop is idle.
+        """
+        with self._turn:
+            if not self.is_running():
+                raise RuntimeError("the event loop has ended")
+            timer, here = next_timer(self), asyncio._get_running_loop()  # noqa: SLF001 - the public one raises
+            try:
+                asyncio._set_running_loop(self)  # noqa: SLF001 - there is no public name
+                return copy_context().run(function)
+            finally:
+                asyncio._set_running_loop(here)  # noqa: SLF001 - as above
+                if has_ready_callbacks(self) or next_timer(self) != timer:
+                    self.call_soon_threadsafe(_wake)
+
+    def close(self) -> None:
+        """As asyncio's. Threads that wait for their turn find that the loop has ended."""
+        if not self.is_closed():
+            super().close()
+            self._turn.release()
+
+
+class _SharedSelector(DefaultSelector):
+    """A selector that releases the loop's turn while it waits."""
+
+    def __init__(self, turn: threading.Lock) -> None:
+        super().__init__()
+        self._turn = turn
+
+    def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
+        self._turn.release()
+        try:
+            return super().select(timeout)
+        finally:
+            self._turn.acquire()
+
+
+def _wake() -> None:
+    """Do nothing: a loop that waits looks at its callbacks and timers again."""
 
 
 def is_waiting(task: asyncio.Task[object]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Generator, Mapping
 from functools import partial
@@ -12,8 +13,8 @@ from starlette.types import Scope
 
 from codeq_fake.http.operations import OPERATIONS, TOPIC_OPERATIONS
 
-from .detached import Detached
-from .event_loop import Home, running_loop
+from .detached import Detached, Exchange
+from .event_loop import Home
 
 _BASE_URL = "http://codeq.test"
 _ADDRESS = ("127.0.0.1", 123)
@@ -83,8 +84,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request and return its whole reply. Raises httpx.ReadTimeout."""
-        send = partial(_send, self._app, request, await request.aread())
-        return await (send() if running_loop() is not None else self._home.run(send))
+        return await self._home.run(partial(_send, self._app, request, await request.aread()))
 
 
 class BlockingTransport(httpx.BaseTransport):
@@ -96,21 +96,37 @@ class BlockingTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request. Raises httpx.ReadTimeout."""
-        return self._home.block(partial(_send, self._app, request, request.read()))
+        exchange = self._home.call_for_blocking(partial(self._app.begin, _scope(request), request.read()))
+        if exchange.rest is not None:
+            self._home.block(partial(_finish, self._app, request, exchange, exchange.rest))
+        return _response(request, exchange)
 
 
 async def _send(app: Detached, request: httpx.Request, body: bytes) -> httpx.Response:
     """Send a request, and return httpx's response. Raises httpx.ReadTimeout."""
+    exchange = app.begin(_scope(request), body)
+    if exchange.rest is None:
+        await asyncio.sleep(0)  # the other tasks get a turn, as they do while a server answers
+    else:
+        await _finish(app, request, exchange, exchange.rest)
+    return _response(request, exchange)
+
+
+async def _finish(app: Detached, request: httpx.Request, exchange: Exchange, rest: asyncio.Task[None]) -> None:
+    """Wait for the reply. Raises httpx.ReadTimeout."""
     seconds = request.extensions.get("timeout", {}).get("read")
     try:
-        answered = await app.request(_scope(request), body, seconds=seconds)
+        await app.finish(exchange, rest, seconds=seconds)
     except TimeoutError:
         raise httpx.ReadTimeout(
             f"no answer within {seconds} s; on a manual clock a long poll ends when the clock is advanced",
             request=request,
         ) from None
-    content = b"".join(answered.parts) if request.method != "HEAD" else b""
-    return httpx.Response(answered.status, headers=answered.headers, stream=httpx.ByteStream(content))
+
+
+def _response(request: httpx.Request, exchange: Exchange) -> httpx.Response:
+    content = b"".join(exchange.parts) if request.method != "HEAD" else b""
+    return httpx.Response(exchange.status, headers=exchange.headers, stream=httpx.ByteStream(content))
 
 
 def _scope(request: httpx.Request) -> Scope:

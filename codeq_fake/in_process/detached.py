@@ -7,7 +7,7 @@ from contextvars import copy_context
 
 from starlette.types import ASGIApp, Message, Scope
 
-from codeq_fake.compat.late_tasks import begin
+from codeq_fake.compat import late_tasks
 
 #: When a client is cancelled, its request gets this many turns of the event loop to end before the client continues.
 _TURNS = 20
@@ -21,16 +21,11 @@ class Exchange:
         self.status = 500
         self.headers: list[tuple[bytes, bytes]] = []
         self.parts: list[bytes] = []
-        #: Whether the application has returned, or False when the client waits no longer.
-        self.has_ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        #: The rest of the request, if it had to wait. None: the reply is complete.
+        self.rest: asyncio.Task[None] | None = None
         self._body: bytes | None = body
         #: The reply is complete, or the client has gone.
         self._is_over = asyncio.Event()
-
-    def end(self, result: bool) -> None:  # noqa: FBT001 - the result of a future
-        """Set `has_ended`, unless it is set."""
-        if not self.has_ended.done():
-            self.has_ended.set_result(result)
 
     def hang_up(self) -> None:
         """Let everything that is received from now on be a disconnect."""
@@ -68,52 +63,48 @@ class Detached:
         #: The calls whose client has gone. An event loop does not keep its tasks alive, so this does.
         self._abandoned: dict[asyncio.Task[None], None] = {}
 
-    async def request(self, scope: Scope, body: bytes, *, seconds: float | None) -> Exchange:
-        """Send one request, and return it with its whole reply. The client hangs up after `seconds`.
+    def begin(self, scope: Scope, body: bytes) -> Exchange:
+        """Send one request, in a running event loop. The reply is complete, or has a `rest`, which `finish` awaits.
+
+        Raises what the application raises.
+        """
+        exchange = Exchange(body)
+        call = self._call(scope, exchange)
+        # Not the client's context: a simulated host that is killed must not take along what runs in the fake.
+        exchange.rest = self._context.copy().run(late_tasks.begin, call, asyncio.get_running_loop())
+        return exchange
+
+    async def finish(self, exchange: Exchange, rest: asyncio.Task[None], *, seconds: float | None) -> None:
+        """Wait for the reply. The client hangs up after `seconds`.
 
         Raises what the application raises, or TimeoutError.
         """
-        loop = asyncio.get_running_loop()
-        exchange = Exchange(body)
-        # Not the client's context: a simulated host that is killed must not take along what runs in the fake.
-        serving = self._context.copy().run(begin, self._serve(scope, exchange), loop)
-        if serving is None:
-            await asyncio.sleep(0)  # the other tasks get a turn, as they do while a server answers
-            return exchange
-        timer = loop.call_later(seconds, exchange.end, False) if seconds is not None else None  # noqa: FBT003 - as above
         try:
-            # Not the task, which would be cancelled with its client. asyncio.timeout takes five times as long.
-            in_time = await exchange.has_ended
+            # Not for the task itself, which would be cancelled with its client.
+            ended, _ = await asyncio.wait({rest}, timeout=seconds)
         except asyncio.CancelledError:
-            await self._abandon(serving, exchange)
+            await self._abandon(exchange, rest)
             raise
-        finally:
-            if timer is not None:
-                timer.cancel()
-        if not in_time:
-            await self._abandon(serving, exchange)
+        if not ended:
+            await self._abandon(exchange, rest)
             raise TimeoutError
-        serving.result()
-        return exchange
+        rest.result()
 
-    async def _abandon(self, serving: asyncio.Task[None], exchange: Exchange) -> None:
+    async def _abandon(self, exchange: Exchange, rest: asyncio.Task[None]) -> None:
         """Hang up, and let the request end before the client continues, which may look at the fake next."""
-        self._abandoned[serving] = None
-        serving.add_done_callback(self._forget)
+        self._abandoned[rest] = None
+        rest.add_done_callback(self._forget)
         exchange.hang_up()
         for _ in range(_TURNS):
-            if serving.done():
+            if rest.done():
                 return
             await asyncio.sleep(0)
 
-    async def _serve(self, scope: Scope, exchange: Exchange) -> None:
-        try:
-            await self._app(scope, exchange.receive, exchange.send)
-        finally:
-            exchange.end(True)  # noqa: FBT003 - as above
+    async def _call(self, scope: Scope, exchange: Exchange) -> None:
+        await self._app(scope, exchange.receive, exchange.send)
 
-    def _forget(self, serving: asyncio.Task[None]) -> None:
+    def _forget(self, rest: asyncio.Task[None]) -> None:
         """Forget an abandoned call, and the error that its client would have got."""
-        del self._abandoned[serving]
-        if not serving.cancelled():
-            serving.exception()
+        del self._abandoned[rest]
+        if not rest.cancelled():
+            rest.exception()

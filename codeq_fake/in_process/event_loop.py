@@ -15,7 +15,7 @@ import anyio.to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeq_fake.clocks.clock import stopwatch
-from codeq_fake.compat.asyncio import LoopWithoutSockets
+from codeq_fake.compat.asyncio import SharedLoop
 
 T = TypeVar("T")
 OnError: TypeAlias = Callable[[BaseException], object]
@@ -49,7 +49,7 @@ class Home:
         home = self._find()
         if home is None or home is running_loop():
             return function()
-        return asyncio.run_coroutine_threadsafe(_called(function), home).result()
+        return _call_in(home, function)
 
     def call_in_loop(self, function: Callable[[], T]) -> T:
         """As `call`, for a function that starts tasks or timers, and so needs a running event loop."""
@@ -77,6 +77,10 @@ class Home:
             future.cancel()
             raise
 
+    def call_for_blocking(self, function: Callable[[], T]) -> T:
+        """As `call_in_loop`, for blocking code. Raises RuntimeError in a running event loop."""
+        return _call_in(self._find_for_blocking(in_loops=False), function)
+
     async def _run_for_trio(self, function: Callable[[], Awaitable[T]]) -> T:
         """Await what `function` returns, in the thread, for a coroutine that is not one of asyncio."""
         future = self._submit(function, in_loops=False)
@@ -87,6 +91,10 @@ class Home:
             raise
 
     def _submit(self, function: Callable[[], Awaitable[T]], *, in_loops: bool) -> Future[T]:
+        home = self._find_for_blocking(in_loops=in_loops)
+        return asyncio.run_coroutine_threadsafe(_awaited(function), home)
+
+    def _find_for_blocking(self, *, in_loops: bool) -> asyncio.AbstractEventLoop:
         here = running_loop()
         with self._moving:
             home = self._find()
@@ -96,7 +104,7 @@ class Home:
                     "and async_client(), and call serve() before them"
                 )
             self._loop = home = home or self._start()
-        return asyncio.run_coroutine_threadsafe(_awaited(function), home)
+        return home
 
     @property
     def is_copy(self) -> bool:
@@ -174,7 +182,7 @@ class _LoopThread:
         self._end()
 
 
-class _RealTimeLoop(LoopWithoutSockets):
+class _RealTimeLoop(SharedLoop):
     """An event loop that works on while a test keeps the network out or freezes the time."""
 
     def __init__(self, on_error: OnError | None) -> None:
@@ -222,6 +230,13 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> T:
+    """Call a function in the event loop of another thread."""
+    if isinstance(loop, SharedLoop) and loop.is_idle:
+        return loop.call_here(function)
+    return asyncio.run_coroutine_threadsafe(_called(function), loop).result()
 
 
 async def _called(function: Callable[[], T]) -> T:

@@ -115,7 +115,7 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
             _fill(self._runtime, Path(filled_from))
         #: The server as an ASGI application, the control API included. It may be called from any event loop.
         self.app: ASGIApp = self._home.application(self._app)
-        self._detached = Detached(self.app)
+        self._detached = Detached(self._app)
 
     def __repr__(self) -> str:
         counts = Counter(task.state.name.lower() for task in list(self._runtime.broker.store.tasks.values()))

@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
 from codeq_fake.compat import asyncio as compat
+from tests.in_process.support import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 WAITING = "asyncio no longer says what a task waits for: codeq_fake waits for quiet by it (clocks/quiet.py)"
 PIPE = "asyncio no longer makes its own pipe in one method: a fake in process needs a loop that works without sockets"
 READY = "asyncio no longer shows the callbacks that are ready: a virtual clock jumps only if there are none"
 TIMERS = "asyncio no longer shows its timers in due order: virtual time jumps to the first one"
 RESOLUTION = "asyncio no longer fires timers that are due within a resolution that can be set: virtual time needs it"
+SHARED = "asyncio no longer lets a thread say which loop runs in it: blocking clients of a fake call its loop so"
 WATCHER = "asyncio no longer names the thread that waits for a subprocess: virtual time would jump over its end"
 
 
@@ -68,6 +75,53 @@ def test_timers_that_are_due_within_the_resolution_fire() -> None:
     loop.run_forever()
     assert fired == ["early"], RESOLUTION
     loop.close()
+
+
+@pytest.fixture
+def shared() -> Iterator[compat.SharedLoop]:
+    """A loop that runs in a thread, and waits."""
+    loop = compat.SharedLoop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    wait_for(lambda: loop.is_idle)
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def test_another_thread_calls_a_function_in_a_loop_that_waits(shared: compat.SharedLoop) -> None:
+    found = shared.call_here(lambda: (asyncio.get_running_loop(), threading.current_thread()))
+    assert found == (shared, threading.current_thread()), SHARED
+    with pytest.raises(RuntimeError):
+        asyncio.get_running_loop()
+
+
+def test_a_loop_does_what_a_function_of_another_thread_leaves_to_it(shared: compat.SharedLoop) -> None:
+    ready, due = threading.Event(), threading.Event()
+    shared.call_here(partial(shared.call_soon, ready.set))
+    assert ready.wait(5), SHARED
+    shared.call_here(partial(shared.call_later, 0.001, due.set))
+    assert due.wait(5), SHARED
+
+
+def test_a_loop_is_not_idle_while_it_works_or_checks_threads(shared: compat.SharedLoop) -> None:
+    begun, over = threading.Event(), threading.Event()
+    shared.call_soon_threadsafe(begun.set)
+    shared.call_soon_threadsafe(over.wait, 5)
+    assert begun.wait(5)
+    assert not shared.is_idle
+    over.set()
+    wait_for(lambda: shared.is_idle)
+    shared.set_debug(True)
+    assert not shared.is_idle
+
+
+def test_a_loop_that_has_ended_calls_nothing() -> None:
+    loop = compat.SharedLoop()
+    loop.close()
+    with pytest.raises(RuntimeError, match="has ended"):
+        loop.call_here(lambda: None)
 
 
 @pytest.mark.process
