@@ -60,13 +60,13 @@ def post(path: str, body: object, token: str = "dev-token") -> bytes:  # noqa: S
     return head.encode() + text
 
 
-_TASKS = "/v1/codeq/tasks"
+TASKS_PATH = "/v1/codeq/tasks"
 _CLAIM = {"commands": [TASK["command"]], "leaseSeconds": 60}
 _CLAIM_BATCH = {**_CLAIM, "count": _CLAIMED}
 _RESULT = {"status": "COMPLETED", "result": {"ok": True}}
-CREATE = post(_TASKS, TASK)
-CLAIM = post(f"{_TASKS}/claim", _CLAIM)
-_COMPLETE = post(f"{_TASKS}/{{id}}/result", _RESULT).split(b"{id}")
+CREATE = post(TASKS_PATH, TASK)
+CLAIM = post(f"{TASKS_PATH}/claim", _CLAIM)
+_COMPLETE = post(f"{TASKS_PATH}/{{id}}/result", _RESULT).split(b"{id}")
 
 
 def cycles() -> Script:
@@ -80,14 +80,15 @@ def cycles() -> Script:
 
 def batch_cycles() -> Script:
     """Create tasks, claim and complete them, all in batches, and repeat."""
-    create, claim = post(f"{_TASKS}/batch", {"tasks": [TASK] * _BATCH}), post(f"{_TASKS}/claim/batch", _CLAIM_BATCH)
+    create = post(f"{TASKS_PATH}/batch", {"tasks": [TASK] * _BATCH})
+    claim = post(f"{TASKS_PATH}/claim/batch", _CLAIM_BATCH)
     while True:
         yield create
         results = []
         for _ in range(_BATCH // _CLAIMED):
             claimed = yield claim
             results += [{"taskId": task["id"], **_RESULT} for task in json.loads(claimed)["tasks"]]
-        yield post(f"{_TASKS}/batch/results", {"results": results})
+        yield post(f"{TASKS_PATH}/batch/results", {"results": results})
 
 
 def posts(path: str) -> Script:
@@ -104,7 +105,7 @@ def once(request: bytes) -> Script:
 
 def batches(count: int) -> Script:
     """Create `count` tasks that no worker claims, in batches of a hundred."""
-    request = post(f"{_TASKS}/batch", {"tasks": [TASK] * _BATCH})
+    request = post(f"{TASKS_PATH}/batch", {"tasks": [TASK] * _BATCH})
     for _ in range(0, count, _BATCH):
         yield request
 

@@ -13,7 +13,12 @@ from starlette.routing import Route
 from codeq_fake.serving.server import listen, url_of
 
 if TYPE_CHECKING:
+    import socket
+
     from starlette.requests import Request
+    from starlette.types import ASGIApp
+
+PATH = "/echo"
 
 
 async def echo(request: Request) -> JSONResponse:
@@ -21,15 +26,20 @@ async def echo(request: Request) -> JSONResponse:
     return JSONResponse(await request.json())
 
 
-app = Starlette(routes=[Route("/echo", echo, methods=["POST"])])
+app = Starlette(routes=[Route(PATH, echo, methods=["POST"])])
+
+
+def serve(application: ASGIApp, listener: socket.socket) -> None:
+    """Serve an application on plain uvicorn until SIGTERM."""
+    config = uvicorn.Config(application, loop="uvloop", http="httptools", log_level="warning", access_log=False)
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def main() -> None:
-    """Print the URL in a line of JSON, then serve on a free port until SIGTERM."""
+    """Print the URL in a line of JSON, then serve the echo on a free port."""
     listener = listen("127.0.0.1", 0)
     print(json.dumps({"url": url_of(listener)}), flush=True)
-    config = uvicorn.Config(app, loop="uvloop", http="httptools", log_level="warning", access_log=False)
-    uvicorn.Server(config).run(sockets=[listener])
+    serve(app, listener)
 
 
 if __name__ == "__main__":

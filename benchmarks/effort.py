@@ -17,6 +17,7 @@ class Effort:
     waiting: int
     core_waiting: int
     cycles: int
+    held: int
     stored: int
     repetitions: int
     parked_seconds: float
@@ -30,6 +31,7 @@ FULL = Effort(
     waiting=1_000_000,
     core_waiting=1_000_000,
     cycles=20_000,
+    held=1_000_000,
     stored=200_000,
     repetitions=7,
     parked_seconds=5.0,
@@ -41,6 +43,7 @@ QUICK = Effort(
     waiting=20_000,
     core_waiting=200_000,
     cycles=10_000,
+    held=50_000,
     stored=50_000,
     repetitions=3,
     parked_seconds=2.0,

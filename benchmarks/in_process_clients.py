@@ -12,7 +12,7 @@ import httpx
 from codeq_fake.testing import FakeCodeQ
 
 from . import echo
-from .driver import TASK
+from .driver import TASK, TASKS_PATH
 from .rows import under
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .rows import Row
 
 _CREATES = 100
-_PATH = "/v1/codeq/tasks"
 _URL = "http://echo.test"
 
 
@@ -34,7 +33,7 @@ def measure(effort: Effort) -> list[Row]:
         codeq.client() as ours,
         httpx.Client(transport=httpx.WSGITransport(_answer), base_url=_URL) as bare,
     ):
-        blocking = [(_posts(ours, _PATH), _posts(bare, _PATH)) for _ in range(effort.rounds)]
+        blocking = [(_posts(ours, TASKS_PATH), _posts(bare, TASKS_PATH)) for _ in range(effort.rounds)]
     return [
         _row(1.2, "a create through codeq.client(), against httpx.Client on a WSGI application", blocking),
         _row(
@@ -57,7 +56,7 @@ async def _asynchronous(rounds: int) -> list[tuple[float, float]]:
         FakeCodeQ().async_client() as ours,
         httpx.AsyncClient(transport=httpx.ASGITransport(echo.app), base_url=_URL) as bare,
     ):
-        return [(await _async_posts(ours, _PATH), await _async_posts(bare, "/echo")) for _ in range(rounds)]
+        return [(await _async_posts(ours, TASKS_PATH), await _async_posts(bare, echo.PATH)) for _ in range(rounds)]
 
 
 def _posts(client: httpx.Client, path: str) -> float:

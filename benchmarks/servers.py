@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ECHO = (sys.executable, "-m", "benchmarks.echo")
+_LAYER = (sys.executable, "-m", "benchmarks.layers", "--serve")
 _FAKE = (str(Path(sys.executable).with_name("codeq-fake")), "serve", "--port", "0", "--json")
 _DRIVER = (sys.executable, "-m", "benchmarks.driver")
 
@@ -38,9 +39,8 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """The CPU time that it has used so far. Raises OSError on a system without /proc."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        user, system = int(fields[11]), int(fields[12])
-        return (user + system) / os.sysconf("SC_CLK_TCK")
+        threads = Path(f"/proc/{self.pid}/task").glob("*/schedstat")  # in ns; `stat` counts ticks of 10 ms
+        return sum(int(thread.read_text(encoding="utf-8").split()[0]) for thread in threads) / 1e9
 
     def resident_bytes(self) -> int:
         """The memory that it takes now. Raises OSError on a system without /proc."""
@@ -63,6 +63,13 @@ def echo() -> Iterator[Server]:
     """The yardstick."""
     with _started(_ECHO) as (url, pid):
         yield Server(url, pid, path="/echo")
+
+
+@contextmanager
+def layer(name: str, path: str) -> Iterator[Server]:
+    """A layer of `benchmarks.layers`, loaded at `path`."""
+    with _started((*_LAYER, name)) as (url, pid):
+        yield Server(url, pid, path)
 
 
 @contextmanager
