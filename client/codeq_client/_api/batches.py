@@ -1,10 +1,12 @@
 """Batches larger than the server's limit: items are encoded one by one, sent in parts, and answered by index.
 
-The asynchronous client encodes a part while the server has the one before it. So no more than two are in memory.
+While the server has a part, the asynchronous client reads the answers to the one before it and encodes the next one. No
+more than two encoded parts are in memory.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -48,26 +50,82 @@ Part: TypeAlias = list[tuple[int, Item, Encoded]]
 """Up to `MAX_BATCH` items that are sent together: index, item, and its encoded form."""
 
 
+class _Operation(ABC, Generic[Item, Encoded, T]):
+    """What is done with each item of a batch."""
+
+    @abstractmethod
+    def encode(self, index: int, item: Item) -> Encoded:
+        """Return what is sent for an item. Raises `ConfigurationError`."""
+
+    @abstractmethod
+    def send(self, part: Part[Item, Encoded], deadline: float, meanwhile: Callable[[], object]) -> Flow[list[Any]]:
+        """Send a part, and return an answer for each of its items: the server's object, or an error."""
+
+    @abstractmethod
+    def read(self, item: Item, answer: Any) -> T | CodeQError:  # noqa: ANN401 - the server's object
+        """Return the value of an answer. Raises what decoding raises."""
+
+
+class _Creation(_Operation[NewTask, calls.NewItem, Task]):
+    """Creates tasks. `keys` are the idempotency keys that were used, by index."""
+
+    def __init__(self, core: Core, trace_parent: str) -> None:
+        self.keys: dict[int, str] = {}
+        self._core = core
+        self._trace_parent = trace_parent
+
+    def encode(self, index: int, item: NewTask) -> calls.NewItem:
+        self.keys[index] = item.take_key()
+        return calls.new_item(item, self.keys[index])
+
+    def send(
+        self, part: Part[NewTask, calls.NewItem], deadline: float, meanwhile: Callable[[], object]
+    ) -> Flow[list[Any]]:
+        call = calls.create_batch([encoded for _, _, encoded in part], trace_parent=self._trace_parent)
+        return self._core.send(call, deadline=deadline, meanwhile=meanwhile)
+
+    def read(self, item: NewTask, answer: Any) -> Task | CodeQError:  # noqa: ANN401, ARG002 - as declared above
+        return decoding.task(answer["task"]) if answer.get("task") else _refusal(answer)
+
+
+class _Ending(_Operation[Submission, bytes, Record]):
+    """Ends tasks with their results."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def encode(self, index: int, item: Submission) -> bytes:  # noqa: ARG002 - as declared above
+        return calls.submission(item.task_id, item.result, item.error)
+
+    def send(self, part: Part[Submission, bytes], deadline: float, meanwhile: Callable[[], object]) -> Flow[list[Any]]:
+        call = calls.submit_batch([encoded for _, _, encoded in part])
+        try:
+            return (yield from self._core.send(call, deadline=deadline, meanwhile=meanwhile))
+        except (Unavailable, ServerError) as error:
+            if isinstance(error, Unavailable) and not error.sent:
+                raise
+            return (yield from _resolve(self._core, [item for _, item, _ in part], deadline))
+
+    def read(self, item: Submission, answer: Any) -> Record | CodeQError:  # noqa: ANN401 - the server's object
+        if isinstance(answer, Record):
+            return answer
+        result = answer.get("result")
+        return calls.about(item.task_id, decoding.record)(result) if result else _refusal(answer)
+
+
+def _refusal(answer: Any) -> CodeQError:  # noqa: ANN401 - the server's object
+    return refusals.item_error(str(answer.get("error")))
+
+
 def create(
     core: Core, tasks: Sequence[NewTask], trace_parent: str, progress: Progress | None = None
 ) -> Flow[Batch[Task]]:
     """Create many tasks (C9)."""
-    keys: dict[int, str] = {}
-
-    def encode(index: int, task: NewTask) -> calls.NewItem:
-        keys[index] = task.take_key()
-        return calls.new_item(task, keys[index])
-
-    def send(
-        part: Part[NewTask, calls.NewItem], deadline: float, meanwhile: Callable[[], object]
-    ) -> Flow[list[Task | CodeQError]]:
-        call = calls.create_batch([item for _, _, item in part], trace_parent=trace_parent)
-        answers = yield from core.send(call, deadline=deadline, meanwhile=meanwhile)
-        return [_read(answer, "task", decoding.task) for answer in answers]
-
+    creation = _Creation(core, trace_parent)
+    keys = creation.keys
     kept: Mapping[int, object] = keys
     try:
-        answers, outage = yield from _send_in_parts(core, encode, send, dict(enumerate(tasks)), progress)
+        answers, outage = yield from _send_in_parts(core, creation, dict(enumerate(tasks)), progress)
         kept = {index: answer for index, answer in answers.items() if isinstance(answer, Rejected)}
     finally:
         for index in kept:
@@ -80,27 +138,9 @@ def create(
 
 def submit(core: Core, submissions: Sequence[Submission]) -> Flow[Batch[Record]]:
     """End many tasks (S6): in batches where the server treats it equally, otherwise in separate requests."""
-
-    def send(
-        part: Part[Submission, bytes], deadline: float, meanwhile: Callable[[], object]
-    ) -> Flow[list[Record | CodeQError]]:
-        call = calls.submit_batch([body for _, _, body in part])
-        try:
-            answers = yield from core.send(call, deadline=deadline, meanwhile=meanwhile)
-        except (Unavailable, ServerError) as error:
-            if isinstance(error, Unavailable) and not error.sent:
-                raise
-            return (yield from _resolve(core, [submission for _, submission, _ in part], deadline))
-        return [
-            _read(answer, "result", calls.about(submission.task_id, decoding.record))
-            for (_, submission, _), answer in zip(part, answers, strict=True)
-        ]
-
     numbered = dict(enumerate(submissions))
     batched = {index: item for index, item in numbered.items() if _may_be_batched(item)}
-    answers, outage = yield from _send_in_parts(
-        core, lambda _, item: calls.submission(item.task_id, item.result, item.error), send, batched
-    )
+    answers, outage = yield from _send_in_parts(core, _Ending(core), batched)
     for index, item in numbered.items():
         if index in batched:
             continue
@@ -145,42 +185,64 @@ def _resolve(core: Core, items: Sequence[Submission], deadline: float) -> Flow[l
     return outcomes
 
 
-def _read(answer: Any, key: str, decode: Callable[[Any], T]) -> T | CodeQError:  # noqa: ANN401 - the server's object
-    try:
-        return decode(answer[key]) if answer.get(key) else refusals.item_error(str(answer.get("error")))
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
-        return BadReply(f"the answer to one item is not CodeQ's: {excerpt(repr(error))}")
-
-
 def _deadline(core: Core) -> float:
     """Return when a batch that has just begun, or had an answer, is given up without another one."""
     return core.clock.monotonic() + max(_PATIENCE, 2 * core.timeout)
 
 
-class _Parts(Generic[Item, Encoded]):
-    """The parts of a batch, and the items that cannot be encoded."""
+class _Parts(Generic[Item, Encoded, T]):
+    """The parts of a batch, and what became of its items.
 
-    def __init__(self, encode: Callable[[int, Item], Encoded], items: Mapping[int, Item]) -> None:
+    What takes the CPU is done in `prepare`: the client calls it while the server has a part.
+    """
+
+    def __init__(self, operation: _Operation[Item, Encoded, T], items: Mapping[int, Item]) -> None:
+        self.answers: dict[int, T | Rejected] = {}
         self.refused: dict[int, Rejected] = {}
-        self._encode = encode
+        """The items that cannot be encoded."""
+        self._operation = operation
         self._left = self._encoded(items)
         self._next: Part[Item, Encoded] | None = None
+        self._unread: tuple[Part[Item, Encoded], Sequence[Any]] = ([], [])
 
-    def prepare(self) -> None:
-        """Encode the next part, unless that is done. Raises nothing."""
-        if self._next is None:
-            self._next = list(islice(self._left, calls.MAX_BATCH))
+    @property
+    def done(self) -> int:
+        """The number of items that were answered, or refused here."""
+        return len(self.answers) + len(self._unread[1]) + len(self.refused)
 
     def take(self) -> Part[Item, Encoded]:
         """Return the next part; an empty one is the end."""
-        self.prepare()
+        self._encode_next()
         part, self._next = self._next or [], None
         return part
+
+    def prepare(self) -> None:
+        """Read the answers to the last part, and encode the next one, unless that is done. Raises nothing."""
+        part, answers = self._unread
+        self._unread = ([], [])
+        for (index, item, _), answer in zip(part, answers, strict=True):
+            self.answers[index] = self._read(index, item, answer)
+        self._encode_next()
+
+    def answered(self, part: Part[Item, Encoded], answers: Sequence[Any]) -> None:
+        """Note the answers to a part, which are read later."""
+        self._unread = (part, answers)
+
+    def _encode_next(self) -> None:
+        if self._next is None:
+            self._next = list(islice(self._left, calls.MAX_BATCH))
+
+    def _read(self, index: int, item: Item, answer: Any) -> T | Rejected:  # noqa: ANN401 - the server's object
+        try:
+            found = answer if isinstance(answer, CodeQError) else self._operation.read(item, answer)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            found = BadReply(f"the answer to one item is not CodeQ's: {excerpt(repr(error))}")
+        return Rejected(index, found, item) if isinstance(found, CodeQError) else found
 
     def _encoded(self, items: Mapping[int, Item]) -> Iterator[tuple[int, Item, Encoded]]:
         for index, item in items.items():
             try:
-                yield index, item, self._encode(index, item)
+                yield index, item, self._operation.encode(index, item)
             except ConfigurationError as error:
                 self.refused[index] = Rejected(index, error, item)
             except Exception as error:  # noqa: BLE001 - from the user's types, such as a serializer of pydantic
@@ -194,49 +256,42 @@ def _not_encoded(error: Exception) -> EncodeError:
 
 
 def _send_in_parts(
-    core: Core,
-    encode: Callable[[int, Item], Encoded],
-    send: Callable[[Part[Item, Encoded], float, Callable[[], object]], Flow[list[T | CodeQError]]],
-    items: Mapping[int, Item],
-    progress: Progress | None = None,
+    core: Core, operation: _Operation[Item, Encoded, T], items: Mapping[int, Item], progress: Progress | None = None
 ) -> Flow[tuple[dict[int, T | Rejected], CodeQError | None]]:
     """Send the items that can be encoded. A part that fails rejects its items. Return the answers, and what ended them.
 
     If all parts fail, and certainly none had an effect, that is raised: the caller may repeat the whole. In an outage
     no further part is sent, because each would take as long. A single lost reply is none, unless it took all the time.
     """
-    parts = _Parts(encode, items)
-    answers: dict[int, T | Rejected] = {}
+    parts = _Parts(operation, items)
     failure: CodeQError | None = None
     outage: CodeQError | None = None
     last: CodeQError | None = None
     may_have_acted_once = False
     deadline = _deadline(core)
     while part := parts.take():
-        outcomes: list[T | CodeQError]
         try:
             if outage:
                 raise _not_sent(outage)
-            outcomes = yield from send(part, deadline, parts.prepare)
+            answers = yield from operation.send(part, deadline, parts.prepare)
             may_have_acted_once = True
         except CodeQError as error:
             failure = failure or error
             may_have_acted_once = may_have_acted_once or may_have_acted(error)
-            outcomes = [error] * len(part)
+            answers = [error] * len(part)
         parts.prepare()
-        previous, last = last, next((outcome for outcome in outcomes if isinstance(outcome, _OUTAGES)), None)
+        previous, last = last, next((answer for answer in answers if isinstance(answer, _OUTAGES)), None)
         if last is None:
             deadline = _deadline(core)
         elif previous or not may_have_acted(last) or core.clock.monotonic() >= deadline:
             outage = outage or last
-        for (index, item, _), outcome in zip(part, outcomes, strict=True):
-            answers[index] = Rejected(index, outcome, item) if isinstance(outcome, CodeQError) else outcome
+        parts.answered(part, answers)
         if progress:
-            progress(len(answers) + len(parts.refused), len(items))
+            progress(parts.done, len(items))
     if failure and not may_have_acted_once:
         raise failure
-    answers.update(parts.refused)
-    return answers, outage
+    parts.prepare()
+    return {**parts.answers, **parts.refused}, outage
 
 
 def _in_order(answers: Mapping[int, T | Rejected], outage: CodeQError | None) -> Batch[T]:

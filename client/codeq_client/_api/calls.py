@@ -160,26 +160,32 @@ class NewItem:
 def new_item(new: NewTask, key: str) -> NewItem:
     """Encode a task to create. Raises `ConfigurationError`, and `EncodeError` for its payload."""
     check_text(new.command, "command")
-    check_text(new.webhook, "webhook")
     check_text(key, "idempotency_key")
-    check_number(new.priority, "priority", least=-math.inf, is_whole=True)
-    check_number(new.max_attempts, "max_attempts", least=-math.inf, is_whole=True)
     if not new.command.strip():  # C2
         raise ConfigurationError("command is empty")
     if new.payload is None:
         raise EncodeError("the server does not take a null payload; send {}")
+    body = {"command": new.command, "payload": to_json(new.payload, "$.payload"), "idempotencyKey": key}
+    return NewItem(encode(body | _options(new)), bool(key.strip()))
+
+
+def _options(new: NewTask) -> dict[str, Json]:
+    """Return what a task has besides command, payload and key. Most tasks have nothing."""
+    if (new.priority, new.max_attempts, new.delay, new.webhook, new.run_at) == (0, 0, 0, "", None):
+        return {}
+    check_text(new.webhook, "webhook")
+    check_number(new.priority, "priority", least=-math.inf, is_whole=True)
+    check_number(new.max_attempts, "max_attempts", least=-math.inf, is_whole=True)
     if new.delay and new.run_at:
         raise ConfigurationError("give either delay or run_at: the server would ignore the delay (C6)")
-    optional = {
+    given = {
         "priority": new.priority,
         "webhook": new.webhook,
         "maxAttempts": new.max_attempts,
         "delaySeconds": whole_seconds(new.delay, "delay"),
         "runAt": _instant(new.run_at, "run_at"),
     }
-    body = {"command": new.command, "payload": to_json(new.payload, "$.payload"), "idempotencyKey": key}
-    body.update((name, to_json(value, f"$.{name}")) for name, value in _given(optional).items())
-    return NewItem(encode(body), bool(key.strip()))
+    return {name: to_json(value, f"$.{name}") for name, value in _given(given).items()}
 
 
 def claim(commands: Sequence[str] = (), *, lease: float = 60, wait: float = 0) -> Call[Task | None]:

@@ -41,8 +41,8 @@ class _OtherLoop:
 
 _OTHER_LOOP = _OtherLoop()
 
-_SENT_AFTER = 0.0005
-"""After how many seconds a request is on its way: a function that takes the CPU longer must not hold it up."""
+_ITERATIONS = 5
+"""After how many iterations of the event loop a request is on its way, with either engine."""
 
 
 def _current_loop() -> object:
@@ -52,6 +52,27 @@ def _current_loop() -> object:
         return _OTHER_LOOP
 
 
+class _CallLater:
+    """A call of a function after some iterations of the event loop. A timer would round up to a millisecond."""
+
+    def __init__(self, loop: AbstractEventLoop, function: Callable[[], object]) -> None:
+        self._loop = loop
+        self._function = function
+        self._left = _ITERATIONS
+        self._handle = loop.call_soon(self._next)
+
+    def cancel(self) -> None:
+        """Call nothing, unless that is done."""
+        self._handle.cancel()
+
+    def _next(self) -> None:
+        if not self._left:
+            self._function()
+            return
+        self._left -= 1
+        self._handle = self._loop.call_soon(self._next)
+
+
 @contextmanager
 def _called_later(function: Callable[[], object]) -> Iterator[None]:
     """Call a function during the block, if that lasts long enough for a request to be on its way by then."""
@@ -59,7 +80,7 @@ def _called_later(function: Callable[[], object]) -> Iterator[None]:
     if not isinstance(loop, AbstractEventLoop):
         yield
         return
-    call = loop.call_later(_SENT_AFTER, function)
+    call = _CallLater(loop, function)
     try:
         yield
     finally:

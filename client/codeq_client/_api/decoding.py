@@ -19,6 +19,8 @@ T = TypeVar("T", Task, Record)
 V = TypeVar("V", Task, Record, Finished)
 Object = Mapping[str, Any]
 Readers = Mapping[str, Callable[[Any], Any]]
+Table = Mapping[str, tuple[str, Callable[[Any], Any] | None]]
+"""Name on the wire -> the field, and what reads its value."""
 
 
 _log = logging.getLogger("codeq_client")
@@ -29,34 +31,42 @@ def _camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
-def _names(kind: type[Task | Record]) -> dict[str, str]:
-    return {_camel(field.name): field.name for field in fields(kind) if field.name not in {"extra", "unreadable"}}
+def _table(kind: type[Task | Record], names: dict[str, str], readers: Readers) -> Table:
+    """The fields of a model by their names on the wire; `names` are those that are not the field's in camel case."""
+    known = {_camel(field.name): field.name for field in fields(kind) if field.name not in {"extra", "unreadable"}}
+    return {key: (name, readers.get(name)) for key, name in (known | names).items()}
 
 
-_TASK_NAMES = _names(Task) | {"lastKnownLocation": "location"}
-_RECORD_NAMES = _names(Record)
-_TASK_READERS: Readers = {
-    "payload": json.loads,  # the reply has a string with the payload's JSON text (T1)
-    "lease_until": datetime.fromisoformat,
-    "created_at": datetime.fromisoformat,
-    "updated_at": datetime.fromisoformat,
-}
-_RECORD_READERS: Readers = {
-    "result": unwrap_result,
-    "artifacts": lambda items: tuple(artifact(item) for item in items),
-    "completed_at": datetime.fromisoformat,
-}
+_TASK_FIELDS = _table(
+    Task,
+    {"lastKnownLocation": "location"},
+    {
+        "payload": json.loads,  # the reply has a string with the payload's JSON text (T1)
+        "lease_until": datetime.fromisoformat,
+        "created_at": datetime.fromisoformat,
+        "updated_at": datetime.fromisoformat,
+    },
+)
+_RECORD_FIELDS = _table(
+    Record,
+    {},
+    {
+        "result": unwrap_result,
+        "artifacts": lambda items: tuple(artifact(item) for item in items),
+        "completed_at": datetime.fromisoformat,
+    },
+)
 
 
-def _build(kind: type[T], wire: Object, names: Mapping[str, str], readers: Readers) -> T:
+def _build(kind: type[T], wire: Object, table: Table) -> T:
     known: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, value in wire.items():
-        name = names.get(key)
-        if name is None:
+        found = table.get(key)
+        if found is None:
             extra[key] = value
         elif value is not None:
-            reader = readers.get(name)
+            name, reader = found
             known[name] = reader(value) if reader else value
     return kind(**known, extra=extra)
 
@@ -88,9 +98,9 @@ def task(wire: Object) -> Task:
     if not (isinstance(wire["id"], str) and isinstance(wire["command"], str)):
         raise TypeError("the id and the command of a task are strings")
     try:
-        return _build(Task, wire, _TASK_NAMES, _TASK_READERS)
+        return _build(Task, wire, _TASK_FIELDS)
     except RecursionError as error:
-        without_payload = _build(Task, {**wire, "payload": None}, _TASK_NAMES, _TASK_READERS)
+        without_payload = _build(Task, {**wire, "payload": None}, _TASK_FIELDS)
         return replace(
             without_payload, extra={**without_payload.extra, "payload": wire["payload"]}, unreadable=f"{error}"
         )
@@ -114,7 +124,7 @@ def record(wire: Object) -> Record:
     """Read a stored result, from a reply or from a webhook (W1)."""
     if wire.get("status") == Status.COMPLETED:
         wire = {"result": {}, **wire}  # S2: `{}` is left out
-    return _build(Record, wire, _RECORD_NAMES, _RECORD_READERS)
+    return _build(Record, wire, _RECORD_FIELDS)
 
 
 def artifact(wire: Object) -> Artifact:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from secrets import token_hex
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
-from uuid import uuid4
 
 from codeq_client._task import Task
 from codeq_client.errors import CodeQError
@@ -95,8 +95,9 @@ class NewTask:
         """Return an idempotency key for the next try: its own, that of a rejected try, or a new one."""
         if self.idempotency_key is not None:
             return self.idempotency_key
-        # C8: keys are global, across tenants and commands, so a new one must be unique.
-        key = self._rejected_key or str(uuid4())
+        if not self._rejected_key:
+            return token_hex(16)  # C8: keys are global, across tenants and commands, so a new one must be unique
+        key = self._rejected_key
         self.keep_key("")
         return key
 
