@@ -19,7 +19,7 @@ from . import replies
 from .decoding_process import SMALL, decode_large
 from .host_guard import HostGuard
 from .operations import AnyHandler, Operation
-from .reasons import of_rejection
+from .rejection_reasons import of_rejection
 from .rejections import REJECTIONS, RateLimited, reply_to
 from .replies import Reply, Wait
 from .request import Call, ClientGone, hang_up, read_body

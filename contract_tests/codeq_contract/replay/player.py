@@ -20,7 +20,7 @@ from codeq_contract.recordings.times import MILLISECOND, moment_text
 from .allowed_differences import LATENCY, AllowedDifferences
 from .callbacks import compare_callbacks
 from .comparison import Difference, call_difference, compare_reply
-from .reaper import reaper_phase
+from .reaper_phase import reaper_phase
 from .recorded_values import RecordedValues, credentials
 from .servers import ReplayServer, Target
 

@@ -32,9 +32,9 @@ from codeq_contract.report.summary import summary
 from .case_context import CaseContext
 from .cleanup import end_all
 from .deviations import Deviation, read_deviations
+from .known_races import Sample, Sign, is_failure, objection, sign_of
 from .options import Options
 from .runner import FAILURES, Attempts, Runner, clauses_of, facts_of, group_of, missing_features
-from .samples import Sample, Sign, is_failure, objection, sign_of
 
 _REASON_LINES = 8
 _SEEDS = 2**32
