@@ -67,9 +67,6 @@ MUTANTS = sorted(
     key=lambda mutant: [*FACTS].index(mutant.fact) if mutant.fact in FACTS else -1,
 )
 
-#: The facts that are still without a case and a mutant.
-UNCOVERED = frozenset(fact for document in _DOCUMENTS for fact in document.get("uncovered", ()))
-
 
 @cache
 def facts_of_cases() -> set[str]:

@@ -230,11 +230,12 @@ def test_a_clean_up_is_one_of_all_tenants(contract: CaseContext) -> None:
 @needs("variants")
 def test_a_clean_up_deletes_what_had_no_update_for_a_day(contract: CaseContext) -> None:
     with contract.server({}) as server:
-        reply = server.producer.create(server.command())
-        kept = server.admin.clean_up(before=moment_text(reply.called + (DAY - 2) * SECOND))
+        reply, skew = server.producer.create(server.command()), contract.time_bounds.server_skew
+        first, last = (reply.called - skew) // SECOND, (reply.returned + skew) // SECOND
+        kept = server.admin.clean_up(before=moment_text((first + DAY) * SECOND - 1))
         assert (kept.status, kept.json["deleted"]) == (200, 0)
         assert server.producer.task(reply.json).status == 200
-        gone = server.admin.clean_up(before=moment_text(reply.returned + (DAY + 2) * SECOND))
+        gone = server.admin.clean_up(before=moment_text((last + DAY) * SECOND))
         assert (gone.status, gone.json["deleted"]) == (200, 1)
 
 

@@ -335,7 +335,7 @@ def test_a_blank_key_is_a_key(contract: CaseContext, blank: str) -> None:
 
 
 @core
-@checks("P12.1", "P12.2", "R14.1", "R23.9")
+@checks("P12.1", "P12.2", "P12.4", "R14.1", "R23.9")
 @needs("variants")
 def test_the_list_of_queues_has_those_with_tasks_of_all_tenants(contract: CaseContext) -> None:
     with contract.server({}) as server:
@@ -345,6 +345,7 @@ def test_the_list_of_queues_has_those_with_tasks_of_all_tenants(contract: CaseCo
         theirs = server.caller("other_producer").created(command, delaySeconds=3600)["tenantId"]
         server.producer.created(command, maxAttempts=1, priority=9)
         server.worker.nack(server.worker.claimed(command))
+        server.producer.created(f"{command}/x")
         prefix = f"codeq:q:{command.lower()}"
         reply = server.admin.queues()
         expected = {f"{prefix}:{ours}:pending:3": 1, f"{prefix}:{theirs}:delayed": 1, f"{prefix}:{ours}:dlq": 1}

@@ -34,7 +34,7 @@ def test_a_static_token_is_one_caller_with_the_rights_of_its_configuration(contr
         task = anonymous.post(TASKS, body, Authorization="Bearer p-token").json
         assert task["tenantId"] == tenant
         assert anonymous.post(TASKS, body, Authorization="Bearer   p-token").status == 202
-        for other in ("w-token", "p-tokens", "p-toke", "P-TOKEN", "a.b.c"):
+        for other in ("w-token", "p-tokenx", "xp-token", "p-toke", "P-TOKEN", "a.b.c"):
             assert anonymous.post(TASKS, body, Authorization=f"Bearer {other}").refusal == (401, "invalid token")
         assert anonymous.get(f"{ADMIN}/queues", Authorization="Bearer p-token").status == 200
         of_worker, claim = {"Authorization": "Bearer w-token"}, f"{TASKS}/claim"

@@ -17,7 +17,7 @@ from codeq_contract.report import CaseResult, Report
 from codeq_contract.report.results import GROUPS, SHOWN_VERDICTS, Verdict
 from codeq_contract.suite.runner import group_of
 
-from .output import printable
+from .output import counted, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,9 +123,11 @@ def print_outcome(report: Report, console: Console) -> None:
     for reason, cases in report.unsupported.items():
         names = ", ".join(case.name.partition("[")[2].removesuffix("]") for case in cases if case.group == "recorded")
         shown = f" ({names})" if 0 < len(cases) <= _MOST_NAMES and names else ""
-        console.print(f"unsupported: {len(cases)} cases, {printable(reason)}{shown}", highlight=False, markup=False)
+        console.print(
+            f"unsupported: {counted(len(cases), 'case')}, {printable(reason)}{shown}", highlight=False, markup=False
+        )
     if report.left_behind:
-        console.print(f"left behind: {len(report.left_behind)} delayed tasks, whose commands no worker claims")
+        console.print(f"left behind: {counted(len(report.left_behind), 'delayed task')}, which no worker claims")
     if report.never_seen:
         console.print(f"never seen: {', '.join(report.never_seen)}", highlight=False)
     for line in report.races_summary():

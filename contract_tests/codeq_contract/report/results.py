@@ -78,6 +78,7 @@ _SAME_NAMES = ("suite", "contract", "date", "target", "about", "settings", "tole
 PASSED, PARTIAL, FAILED, ERROR = "passed", "partial", "failed", "error"
 INCONCLUSIVE, NOT_RUN, NOT_CHECKED = "inconclusive", "not run", "not checked"
 NO_CASE, NOT_IN_CONTRACT = "no case", "not in its contract"
+_UNSEEN = "no client can see it: "
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ class Report:
             reason = next(case.reason for case in cases if case.verdict is worst)
             return FactResult(NOT_CHECKED if worst in (Verdict.SKIPPED, Verdict.UNSUPPORTED) else worst, reason)
         if fact.invisible:
-            return FactResult(NOT_CHECKED, f"no client can see it: {fact.invisible}")
+            return FactResult(NOT_CHECKED, f"{_UNSEEN}{fact.invisible}")
         left_out = fact.id in self.facts_left_out
         return FactResult(NOT_CHECKED, "its cases were not selected" if left_out else "no case")
 
@@ -209,10 +210,17 @@ class Report:
         return f"{len(self.facts)} facts: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}"
 
     def facts_summary(self) -> Iterator[str]:
-        """The number of facts for each verdict, and which were not checked for which reason."""
+        """The number of facts for each verdict, and which were not checked for which reason.
+
+        Why no client can see a fact is the same in each run, so that only the files have it.
+        """
         yield self.counted_facts
+        invisible = [fact for reason, facts in self.unchecked.items() if reason.startswith(_UNSEEN) for fact in facts]
         for reason, facts in self.unchecked.items():
-            yield f"not checked: {len(facts)}, {reason}: {shortened(facts)}"
+            if not reason.startswith(_UNSEEN):
+                yield f"not checked: {_counted(facts)}, {reason}: {shortened(facts)}"
+        if invisible:
+            yield f"not checked: {_counted(invisible)}, no client can see it: {shortened(invisible)}"
 
     @cached_property
     def unsupported(self) -> Mapping[str, Sequence[CaseResult]]:
@@ -368,3 +376,7 @@ def disparities(ours: Report, theirs: Report) -> list[Disparity]:
         for clause, title in CLAUSES.items()
         if clause in ours.clauses and clause in theirs.clauses and ours.clauses[clause] != theirs.clauses[clause]
     ]
+
+
+def _counted(facts: Sequence[str]) -> str:
+    return f"{len(facts)} fact{'s' if len(facts) != 1 else ''}"
