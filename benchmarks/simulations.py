@@ -13,13 +13,14 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from codeq_fake.simulation.runs import run_once
-from tests.simulation.support import PROGRAMS, twenty_tasks
+from tests.simulation.support import PROGRAMS, light_worker, twenty_tasks
 
 from .rows import at_least, under
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from codeq_fake.simulation.server import ServerKind
     from tests.simulation.support import Program
 
     from .effort import Effort
@@ -43,15 +44,21 @@ def measure(effort: Effort) -> list[Row]:
             )
             for client, goal in _GOALS.items()
         ),
+        at_least(
+            40,
+            "simulated runs of 3 workers on httpx with 20 tasks, with a light server and transport, in a second of CPU",
+            runs_per_second(light_worker, effort.repetitions, server="light"),
+            " runs/s",
+        ),
         under(15, f"{_RUNS_OF_EXAMPLE} runs of the guide's example, two processes", seconds_of_example(), " s"),
     ]
 
 
-def runs_per_second(program: Program, runs: int) -> float:
+def runs_per_second(program: Program, runs: int, *, server: ServerKind = "uvicorn") -> float:
     """Runs in calm weather, by the median of their CPU time."""
-    test = partial(twenty_tasks, program=program)
-    _ = run_once(test, runs)
-    return 1 / median(_cpu_seconds(partial(run_once, test, seed)) for seed in range(runs))
+    run = partial(run_once, partial(twenty_tasks, program=program), server=server)
+    _ = run(runs)
+    return 1 / median(_cpu_seconds(partial(run, seed)) for seed in range(runs))
 
 
 def _cpu_seconds(run: Callable[[], object]) -> float:

@@ -155,11 +155,12 @@ async def served(
     limits = limits or descriptors.limits(callbacks=runtime.config.max_callbacks)
     with nullcontext() if isinstance(where, tuple) else closing(where):
         # What is being sent is dropped at the end: a receiver that hangs must not delay it.
-        async with best_serve()(app, where, limits=limits, state_of=_state_of, before_end=runtime.release):
+        async with best_serve()(app, where, limits=limits, state_of=connection_state, before_end=runtime.release):
             yield url_of(where)
 
 
-def _state_of(transport: asyncio.Transport) -> dict[str, Any]:
+def connection_state(transport: asyncio.Transport) -> dict[str, Any]:
+    """What the ASGI scope's `state` holds for the requests of a connection: how a fault ends it."""
     return {END_CONNECTION: partial(_end_connection, transport)}
 
 

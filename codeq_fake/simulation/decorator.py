@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, update_wrapper
 from inspect import Parameter, iscoroutinefunction, signature
-from typing import Any
+from typing import Any, get_args
 
 from .search import Races, Simulation, SimulationFailedError
+from .server import ServerKind
 from .weather import Weather
 
 #: The attribute by which the command finds the simulations of a file.
@@ -17,24 +18,36 @@ ATTRIBUTE = "codeq_simulation"
 
 
 def simulate(
-    runs: int = 100, *, seed: int = 0, weather: Weather | None = None, races: Races = "tell"
+    runs: int = 100,
+    *,
+    seed: int = 0,
+    weather: Weather | None = None,
+    races: Races = "tell",
+    server: ServerKind = "uvicorn",
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Run the decorated `async def test(world)` in `runs` worlds, the first of which has the seed `seed`.
 
     What the test leaves to `weather` happens by the seed; the default is all of it. It ends at the first run in which
     the test raises or a law is broken. What a race of the real server explains fails it only with `races="fail"`.
 
+    A `light` server speaks as much HTTP as clients need, with less work than uvicorn.
+
     Further parameters of the test are fixtures and parameters of pytest.
     """
     if runs < 1:
         raise ValueError(f"runs: found {runs}, want at least 1")
-    return partial(_decorated, runs, seed, weather or Weather(), races)
+    if server not in get_args(ServerKind):
+        raise ValueError(f"server: found {server!r}, want one of {', '.join(get_args(ServerKind))}")
+    simulation = partial(
+        Simulation, runs=runs, first_seed=seed, weather=weather or Weather(), races=races, server=server
+    )
+    return partial(_decorated, simulation)
 
 
-def _decorated(runs: int, seed: int, weather: Weather, races: Races, test: Callable[..., Any]) -> Callable[..., None]:
+def _decorated(simulation: Callable[..., Simulation], test: Callable[..., Any]) -> Callable[..., None]:
     if not iscoroutinefunction(test):
         raise TypeError(f"{test.__qualname__}: simulate decorates an async function that takes a world")
-    return _collected(test, Simulation(test, test.__name__, runs, seed, weather, races))
+    return _collected(test, simulation(test=test, name=test.__name__))
 
 
 def _collected(test: Callable[..., Any], simulation: Simulation) -> Callable[..., None]:

@@ -24,7 +24,7 @@ from .loop import SimulatedLoop
 from .machine import Machine, simulated
 from .network import Network
 from .plan import Plan
-from .server import SimulatedFake
+from .server import ServerKind, SimulatedFake
 from .story import Scene
 from .watchdog import NeverAwaitsError, Stuck, watched
 from .weather import Weather
@@ -71,7 +71,14 @@ class Draws:
         return Random(f"{self._seed}:{key}")  # noqa: S311 - repeatable, not secret
 
 
-def run_once(test: Test, seed: int, *, weather: Weather | None = None, plan: Plan | None = None) -> Outcome:
+def run_once(
+    test: Test,
+    seed: int,
+    *,
+    weather: Weather | None = None,
+    plan: Plan | None = None,
+    server: ServerKind = "uvicorn",
+) -> Outcome:
     """Run a test once. Without a `plan` its weather is drawn from the seed; without `weather` there is none.
 
     A run in which programs load modules is done again: that may draw from chance, and happens once in a process.
@@ -81,7 +88,7 @@ def run_once(test: Test, seed: int, *, weather: Weather | None = None, plan: Pla
         modules = len(sys.modules)
         draws = Draws(seed)
         with surroundings(draws) as around:
-            outcome = _Run(test, seed, around).outcome(weather, plan)
+            outcome = _Run(test, seed, around, server).outcome(weather, plan)
         if len(sys.modules) == modules:
             return outcome
 
@@ -141,8 +148,9 @@ def _quiet() -> Iterator[None]:
 class _Run:
     """One run, from its start to its end."""
 
-    def __init__(self, test: Test, seed: int, around: Surroundings) -> None:
+    def __init__(self, test: Test, seed: int, around: Surroundings, server: ServerKind) -> None:
         self._test = test
+        self._server: ServerKind = server
         self._seed = seed
         self._around = around
         self._loop = around.loop
@@ -161,7 +169,7 @@ class _Run:
         fake = SimulatedFake(
             clock="auto", now=_START, seed=self._seed, journal_size=_JOURNAL, journal_bytes=_JOURNAL * 1000
         )
-        self._world = world = World(self._seed, self._around, fake)
+        self._world = world = World(self._seed, self._around, fake, self._server)
         await world.server.start()
         self._loop.call_at(WEATHER_BEGINS, self._begin_weather, world, weather, plan, context=Context())
         error: BaseException | None = None

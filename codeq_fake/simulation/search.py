@@ -18,6 +18,7 @@ from . import story, story_page
 from .event_kinds import check_plan
 from .plan import Plan
 from .runs import Outcome, run_once
+from .server import ServerKind
 from .shrinking import shrink
 from .watchdog import NeverAwaitsError
 from .weather import Weather
@@ -44,6 +45,7 @@ class Simulation:
     first_seed: int
     weather: Weather
     races: Races
+    server: ServerKind
     fixtures: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -53,7 +55,7 @@ class Simulation:
 
     def run(self, seed: int, plan: Plan | None = None) -> Outcome:
         """Run it once."""
-        return run_once(partial(self.test, **self.fixtures), seed, weather=self.weather, plan=plan)
+        return run_once(partial(self.test, **self.fixtures), seed, weather=self.weather, plan=plan, server=self.server)
 
     def fails(self, outcome: Outcome) -> bool:
         """Whether a run counts as a failure. What a race of the server explains does so only if asked for."""

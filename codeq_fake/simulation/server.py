@@ -1,10 +1,12 @@
-"""The server of a simulated world: the fake on uvicorn, behind a proxy that may answer in its place."""
+"""The server of a simulated world: the fake on an HTTP server, behind a proxy that may answer in its place."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -14,7 +16,10 @@ from codeq_fake.serving.server import DEFAULT_LIMITS, served
 from codeq_fake.testing import FakeCodeQ
 
 from .hosts import Host, Surroundings
+from .light_server import LightConnection
 from .network import Network
+
+ServerKind: TypeAlias = Literal["uvicorn", "light"]
 
 NAME, PORT = "codeq", 8080
 URL = f"http://{NAME}:{PORT}"
@@ -42,7 +47,8 @@ class SimulatedFake(FakeCodeQ):
 class Server:
     """The host on which the fake is served. The fake itself, as its store, outlives the process."""
 
-    def __init__(self, fake: SimulatedFake, around: Surroundings) -> None:
+    def __init__(self, fake: SimulatedFake, around: Surroundings, kind: ServerKind) -> None:
+        self._kind = kind
         self._runtime = fake.runtime
         self._proxy = _Proxy(fake.served_app, around.network)
         self._network = around.network
@@ -77,9 +83,13 @@ class Server:
         """Serve again."""
         self.host.start()
 
-    async def _serve(self, _: Host) -> None:
+    async def _serve(self, _host: Host) -> None:
+        loop = asyncio.get_running_loop()
+        if self._kind == "light":
+            _ = await loop.create_server(partial(LightConnection, self._proxy), NAME, PORT)
+            await loop.create_future()
         async with served(self._proxy, self._runtime, (NAME, PORT), limits=DEFAULT_LIMITS):
-            await asyncio.get_running_loop().create_future()
+            await loop.create_future()
 
 
 @dataclass(frozen=True, slots=True)

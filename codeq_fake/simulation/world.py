@@ -33,7 +33,7 @@ from .log import Entry, LostError
 from .network import Network
 from .plan import Event, Plan
 from .recording import recording
-from .server import NAME, URL, Server, SimulatedFake
+from .server import NAME, URL, Server, ServerKind, SimulatedFake
 
 #: The moment at which the weather is drawn: the test has made its hosts by then (s).
 WEATHER_BEGINS = 0.5
@@ -55,9 +55,9 @@ class World:
     `errors` what their programs raised and no code has caught.
     """
 
-    def __init__(self, seed: int, around: Surroundings, fake: SimulatedFake) -> None:
+    def __init__(self, seed: int, around: Surroundings, fake: SimulatedFake, server: ServerKind) -> None:
         self.fake = fake
-        self.server = Server(fake, around)
+        self.server = Server(fake, around, server)
         self.started_at = round(fake.time() * _SECOND)
         self.all_effects: dict[str, Effects] = {}
         #: When the weather became calm (s), None if `settle` was not called.

@@ -20,9 +20,9 @@ _CLAIM = {"commands": [COMMAND], "leaseSeconds": 60, "waitSeconds": 10}
 _RESULT = {"status": "COMPLETED", "result": {"pages": 1}}
 
 
-async def httpx_worker(host: Host) -> None:
+async def httpx_worker(host: Host, transport: httpx.AsyncBaseTransport | None = None) -> None:
     headers = {"authorization": f"Bearer {host.worker_token}"}
-    async with httpx.AsyncClient(base_url=host.codeq_url, headers=headers, timeout=40) as http:
+    async with httpx.AsyncClient(base_url=host.codeq_url, headers=headers, timeout=40, transport=transport) as http:
         while True:
             try:
                 reply = await http.post(f"{_TASKS}/claim", json=_CLAIM)
@@ -36,6 +36,10 @@ async def httpx_worker(host: Host) -> None:
                     await asyncio.sleep(1)
             except httpx.HTTPError:
                 await asyncio.sleep(1)
+
+
+async def light_worker(host: Host) -> None:
+    await httpx_worker(host, host.transport())
 
 
 async def aiohttp_worker(host: Host) -> None:

@@ -163,6 +163,11 @@ def test_the_traceback_of_a_program_that_raises_is_told(pytester: pytest.Pyteste
 def test_misuse_is_named() -> None:
     with pytest.raises(ValueError, match="runs: found 0, want at least 1"):
         simulate(runs=0)
+
+
+def test_an_unknown_server_is_refused() -> None:
+    with pytest.raises(ValueError, match="server: found 'heavy', want one of uvicorn, light"):
+        simulate(server="heavy")  # type: ignore[arg-type]  # what is wrong
     with pytest.raises(TypeError, match="simulate decorates an async function"):
         simulate()(test_misuse_is_named)
 
