@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
 
+from codeq_contract.recordings.files import read_recording
 from codeq_fake import faults
 from tests.faults.support import TASKS, claim, complete, create, heartbeat
 
@@ -228,3 +232,22 @@ def test_a_later_heartbeat_undoes_nothing(codeq: FakeCodeQ, http: httpx.Client) 
         assert heartbeat(http, task_id).status_code == 403
     assert read(http, task_id)["status"] == "COMPLETED"
     assert (fault.met, fault.fired) == (1, 0)
+
+
+def test_an_undone_end_reads_as_it_was_recorded_of_the_real_server(codeq: FakeCodeQ, http: httpx.Client) -> None:
+    """The last task of the recording: create, claim, result with a heartbeat beside it, and what is read then."""
+    *_, create, claim, submit, heartbeat, read, again, result, empty, sizes = read_recording(RECORDED).calls
+    codeq.next(ids=[json.loads(create.reply)["id"]])
+    with codeq.faults(faults.undo_end()) as fault:
+        for call in (create, claim, submit, heartbeat, read, again, result, empty, sizes):
+            reply = http.request(call.method, call.path, content=call.body)
+            assert (reply.status_code, lasting(reply.text)) == (call.status, lasting(call.reply)), call
+    assert fault.fired == 1
+
+
+RECORDED = Path(__file__).parents[1] / "histories/redis/undone_end.jsonl.gz"
+
+
+def lasting(reply: str) -> str:
+    """A reply without what depends on the time and the callers."""
+    return re.sub(r'"(createdAt|updatedAt|completedAt|leaseUntil|tenantId|workerId)":"[^"]*"', r'"\1":""', reply)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from codeq_contract.checker import CheckResult, Validity, check
+from codeq_contract.checker.events import Heartbeat, Read, Result
 from codeq_contract.recordings.files import read_recording
 from codeq_contract.recordings.shipped import shipped, shipped_names
 
@@ -46,6 +47,13 @@ def test_a_task_was_lost_by_the_race_z2() -> None:
 @pytest.mark.parametrize("name", ["redis/history_103", "kvrocks-2.8/history_401"])
 def test_a_lease_was_revoked_by_the_race_z3_and_nothing_was_lost_or_came_back(name: str) -> None:
     assert races(judged(name)) == {("one-lease", "Z3"): 1, ("lease-holds", "Z3"): 1}
+
+
+def test_an_end_was_undone_by_a_renewal_beside_it_which_no_clause_explains() -> None:
+    report = judged("redis/undone_end")
+    assert races(report) == {("ended", ""): 1}
+    ((_, violation),) = report.violations
+    assert [type(event) for event in violation.events] == [Result, Heartbeat, Read]
 
 
 def test_there_are_recordings() -> None:
