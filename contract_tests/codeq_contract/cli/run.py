@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -82,7 +82,9 @@ def _allows_clean_up(given: Mapping[str, str | None]) -> bool:
 
 def _pytest(arguments: Sequence[str], console: Console) -> int:
     """Run all cases with pytest and our display. Returns pytest's exit code."""
-    import_module("hypothesis")  # the cases need it; where it is missing, the command says so
+    if find_spec("hypothesis") is None:
+        # The cases need it, but are loaded only when a server has answered.
+        raise ModuleNotFoundError(name="hypothesis")
     import pytest  # noqa: PLC0415 - slow to import, and only this command needs it
 
     from .progress import Display  # noqa: PLC0415 - imports pytest

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from codeq_contract.clauses import VERSIONS
 from codeq_contract.driver import Exchange, Reply, Request
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.deviations import read_deviations
@@ -26,7 +27,8 @@ def call(
 
 
 def create(at: float, until: float, task: str, **fields: object) -> Exchange:
-    return call((at, until), TASKS, {"command": "C", **fields}, (202, {"id": task, "command": "C"}))
+    task_json = {"id": task, "command": "C", "priority": fields.get("priority", 0)}
+    return call((at, until), TASKS, {"command": "C", **fields}, (202, task_json))
 
 
 def claim(at: float, until: float, task: str = "", **fields: object) -> Exchange:
@@ -49,18 +51,30 @@ def read(at: float, until: float, task: str, status: str) -> Exchange:
     return call((at, until), f"{TASKS}/{task}", {}, (200, task_json), method="GET")
 
 
-def count(at: float, until: float, held: int) -> Exchange:
-    sizes = {"command": "C", "inProgress": held}
+def count(at: float, until: float, held: int, **others: int) -> Exchange:
+    sizes = {"command": "C", "inProgress": held, **others}
     return call((at, until), "/v1/codeq/admin/queues/C", {}, (200, sizes), method="GET")
 
 
+def nack(at: float, until: float, task: str, status: str, **fields: object) -> Exchange:
+    return call((at, until), f"{TASKS}/{task}/nack", fields, (200, {"status": status}))
+
+
 MOVERS = (claim(2, 3, "a"), claim(2.5, 3.5))
+DELAYED = create(0, 1, "a", delaySeconds=2)
+#: One of the two is empty, and a copy of the delayed task is left.
+MOVED = (DELAYED, create(0, 1, "b"), claim(2, 3, "b"), claim(2.5, 3.5, "a"))
 
 
 @pytest.mark.parametrize(
     ("race", "exchanges"),
     [
         ("Z1", [*MOVERS, result(4, 5, "a"), claim(6, 7, "a")]),
+        ("Z1", [*MOVERS, nack(4, 5, "a", "dlq"), claim(6, 7, "a")]),
+        ("Z1", [*MOVERS, nack(4, 5, "a", "requeued", delaySeconds=9), claim(6, 7, "a")]),
+        ("Z1", [DELAYED, claim(2, 3), claim(2.5, 3.5), claim(4, 5, "a"), result(5, 6, "a"), claim(7, 8, "a")]),
+        ("Z1", [*MOVED, count(4, 5, 2, ready=1)]),
+        ("Z1", [*MOVED, result(4, 5, "a"), count(5, 6, 1, ready=1)]),
         ("Z3", [*MOVERS, result(4, 5, "a", "not-in-progress")]),
         ("Z3", [*MOVERS, operation(4, 5, "a", "heartbeat", "not-in-progress")]),
         ("Z3", [*MOVERS, claim(4, 5, "a")]),
@@ -69,6 +83,8 @@ MOVERS = (claim(2, 3, "a"), claim(2.5, 3.5))
         ("Z3", [*MOVERS, claim(4, 5, "b"), count(6, 7, 1)]),
         ("Z4", [create(0, 1, "a"), claim(2, 3), claim(2.5, 3.5)]),
         ("Z4", [create(0, 1, "a"), create(0, 1, "b"), claim(2, 3, "a"), claim(2.5, 3.5)]),
+        ("Z4", [*MOVED, create(4, 5, "c"), claim(6, 7)]),
+        ("Z4", [*MOVED, create(4, 5, "c", priority=5), create(4, 5, "d"), claim(6, 7, "d")]),
         ("Z5", [claim(0, 1, "a"), result(2, 4, "a"), result(3, 5, "a")]),
         ("Z6", [create(0, 2, "a", idempotencyKey="k"), create(1, 3, "b", idempotencyKey="k")]),
     ],
@@ -85,6 +101,10 @@ def test_a_race_is_shown_by_its_calls(race: str, exchanges: Sequence[Exchange]) 
     [
         pytest.param("Z1", [*MOVERS, claim(6, 7, "a")], id="not finished"),
         pytest.param("Z1", [MOVERS[0], result(4, 5, "a"), claim(6, 7, "a")], id="no claim beside the first"),
+        pytest.param("Z1", [*MOVERS, nack(4, 5, "a", "requeued", delaySeconds=2), claim(6, 7, "a")], id="due again"),
+        pytest.param("Z1", [*MOVED, count(4, 5, 2, ready=0)], id="as many as there are"),
+        pytest.param("Z1", [DELAYED, claim(2, 3, "a"), count(4, 5, 1, ready=1)], id="counted, after one claim alone"),
+        pytest.param("Z1", [*MOVED[1:], count(4, 5, 1, ready=1)], id="counted, but nothing was due"),
         pytest.param("Z3", [MOVERS[0], result(4, 5, "a", "not-in-progress")], id="no claim beside it"),
         pytest.param(
             "Z3", [claim(2, 3, "a", leaseSeconds=1), MOVERS[1], result(4, 5, "a", "not-in-progress")], id="late"
@@ -100,6 +120,8 @@ def test_a_race_is_shown_by_its_calls(race: str, exchanges: Sequence[Exchange]) 
         pytest.param("Z3", [*MOVERS, read(4, 5, "a", "IN_PROGRESS"), count(6, 7, 1)], id="still there"),
         pytest.param("Z4", [create(0, 1, "a", delaySeconds=9), claim(2, 3), claim(2.5, 3.5)], id="not due"),
         pytest.param("Z4", [create(0, 1, "a"), claim(2, 3)], id="one claim alone"),
+        pytest.param("Z4", [DELAYED, claim(2, 3, "a"), create(4, 5, "c"), claim(6, 7)], id="alone, also before"),
+        pytest.param("Z4", [*MOVED, create(4, 5, "c"), create(4, 5, "d"), claim(6, 7, "d")], id="of one priority"),
         pytest.param("Z4", [create(0, 1, "a"), claim(2, 3, "a"), claim(2.5, 3.5)], id="nothing left"),
         pytest.param("Z5", [result(2, 3, "a"), result(4, 5, "a")], id="one after the other"),
         pytest.param("Z5", [result(2, 4, "a"), result(3, 5, "b")], id="different tasks"),
@@ -116,8 +138,9 @@ def test_another_failure_is_no_race(race: str, exchanges: Sequence[Exchange]) ->
     assert calls_of(race, exchanges) == ()
 
 
-def test_each_bound_is_far_from_the_rate_that_was_seen() -> None:
-    for deviation in read_deviations("v0.3.3"):
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_bound_is_far_from_the_rate_that_was_seen(version: str) -> None:
+    for deviation in read_deviations(version):
         assert deviation.races
         assert 0 < deviation.at_most < deviation.tries
         assert deviation.false_alarm < 0.01, deviation

@@ -17,8 +17,10 @@ _CLAIM = f"{TASKS}/claim"
 _OK, _ACCEPTED, _EMPTY = 200, 202, 204
 #: The refusals of a worker that does not hold the task.
 _NOT_HELD = frozenset({(403, "not-owner"), (409, "not-in-progress")})
-#: The seconds of a lease whose length is not said (K5, H1).
-_LEASE = 300
+#: The seconds of a lease whose length is not said (K5, H1), and of a delay.
+_UNSAID = MappingProxyType({"leaseSeconds": 300, "extendSeconds": 300, "delaySeconds": 0})
+#: The places of a queue that the sizes of it count (M2).
+_SIZES = ("ready", "delayed", "inProgress", "dlq")
 
 Calls = tuple[Exchange, ...]
 
@@ -45,6 +47,27 @@ class _Transcript:
         commands = set(_body(claim)["commands"])
         others = (other for other in self.claims if other is not claim and _overlap(claim, other))
         return [other for other in others if commands.intersection(_body(other)["commands"])]
+
+    def movers(self, command: str, before: int) -> Calls:
+        """The first two claims of a command at the same time, before a moment, that may both have moved a due task."""
+        due = min(self._due(command), default=None)
+        if due is None:
+            return ()
+        claims = [each for each in self.claims if command in _body(each)["commands"] and each.reply.called <= before]
+        pairs = (pair for pair in combinations(claims, 2) if _overlap(*pair))
+        return next((pair for pair in pairs if due <= min(each.reply.returned for each in pair)), ())
+
+    def _due(self, command: str) -> Iterator[int]:
+        """The earliest moments at which tasks of a command were due after a delay, or their leases were over."""
+        tasks = {
+            task["id"] for each in (*self.creates, *self.claims) for task in _tasks(each) if task["command"] == command
+        }
+        for create in self.creates:
+            if _body(create)["command"] == command and _body(create).get("delaySeconds"):
+                yield _ends(create, "delaySeconds") - SECOND
+        for task_id in tasks:
+            yield from (_ends(nack, "delaySeconds") - SECOND for nack in self.accepted(task_id, "nack"))
+            yield from (_ends(claim, "leaseSeconds") for claim in self.deliveries[task_id])
 
     def accepted(self, task_id: str, *operations: str) -> list[Exchange]:
         """The accepted calls on a task with these operations."""
@@ -77,18 +100,49 @@ def calls_of(race: str, exchanges: Sequence[Exchange]) -> Calls:
     """The calls that show this race, the first ones if it happened more than once, or none."""
     sign = _SIGNS.get(race)
     calls = () if sign is None else next(sign(_Transcript(exchanges)), ())
-    return tuple(sorted(calls, key=lambda each: each.reply.called))
+    once = {id(each): each for each in calls}
+    return tuple(sorted(once.values(), key=lambda each: each.reply.called))
+
+
+def _copied(transcript: _Transcript) -> Iterator[Calls]:
+    """Z1: two claims at the same time that move a due task twice, and a call that shows the second copy of its id."""
+    yield from _redelivered(transcript)
+    yield from _counted_twice(transcript)
 
 
 def _redelivered(transcript: _Transcript) -> Iterator[Calls]:
-    """Z1: two claims at the same time, one with a task, a result that ends it, and a later claim with it."""
+    """A claim with a task, a result or a NACK after which it does not wait, and a later claim with it."""
     for task_id, deliveries in transcript.deliveries.items():
-        accepted = transcript.accepted(task_id, "result")
+        ends = transcript.accepted(task_id, "result", "nack")
         for first, again in combinations(deliveries, 2):
-            ends = [end for end in accepted if first.reply.called <= end.reply.called <= again.reply.returned]
-            movers = [claim for claim in transcript.beside(first) if claim is not again]
-            if ends and movers:
-                yield (first, movers[0], ends[0], again)
+            between = [end for end in ends if first.reply.called <= end.reply.called and _is_away(end, again)]
+            beside = [claim for claim in transcript.beside(first) if claim is not again]
+            movers = (first, beside[0]) if beside else transcript.movers(_command_of(first), first.reply.returned)
+            if between and movers:
+                yield (*movers, first, between[0], again)
+
+
+def _is_away(end: Exchange, claim: Exchange) -> bool:
+    """Whether the task of an accepted result or NACK is ended, or surely not yet due, when a claim ends."""
+    if end.reply.called > claim.reply.returned:
+        return False
+    is_nack = _task_and_operation(end)[1] == "nack"
+    if not is_nack or end.reply.json["status"] == "dlq":
+        return True
+    return claim.reply.returned < _ends(end, "delaySeconds") - SECOND
+
+
+def _counted_twice(transcript: _Transcript) -> Iterator[Calls]:
+    """A count of more tasks than there are."""
+    for count in transcript.exchanges:
+        if count.request.path.startswith(f"{ADMIN}/queues/") and count.reply.status == _OK:
+            sizes = count.reply.json
+            made = [each.reply.json["id"] for each in transcript.creates if _body(each)["command"] == sizes["command"]]
+            ends = {task: transcript.accepted(task, "result") for task in made}
+            left = [task for task in made if not any(end.reply.returned <= count.reply.called for end in ends[task])]
+            movers = transcript.movers(sizes["command"], count.reply.called)
+            if movers and sum(sizes.get(name, 0) for name in _SIZES) > len(set(left)):
+                yield (*movers, count)
 
 
 def _revoked(transcript: _Transcript) -> Iterator[Calls]:
@@ -123,21 +177,30 @@ def _leases_gone(call: Exchange, leases: Mapping[str, Exchange]) -> list[str]:
 
 
 def _passed_over(transcript: _Transcript) -> Iterator[Calls]:
-    """Z4: two claims at the same time, one of them empty, and more tasks created before than all claims have got."""
-    for empty in (claim for claim in transcript.claims if claim.reply.status == _EMPTY):
-        commands = _body(empty)["commands"]
-        created_before = [
-            each for each in transcript.creates if _body(each)["command"] in commands and _is_ready(each, empty)
-        ]
+    """Z4: two claims at the same time, and one then or later that leaves a task which comes first."""
+    for claim in transcript.claims:
         claimed_ids = {
             task["id"]
-            for claim in transcript.claims
-            if claim.reply.called < empty.reply.returned
-            for task in _tasks(claim)
+            for other in transcript.claims
+            if other.reply.called < claim.reply.returned
+            for task in _tasks(other)
         }
-        unclaimed = [each for each in created_before if each.reply.json["id"] not in claimed_ids]
-        if unclaimed and transcript.beside(empty):
-            yield (unclaimed[0], empty, transcript.beside(empty)[0])
+        unclaimed = [each for each in transcript.creates if each.reply.json["id"] not in claimed_ids]
+        passed_over = [each for each in unclaimed if _comes_first(each, claim)]
+        if passed_over:
+            beside = transcript.beside(claim)[:1] if claim.reply.status == _EMPTY else ()
+            others = beside or transcript.movers(_body(passed_over[0])["command"], claim.reply.called)
+            if others:
+                yield (passed_over[0], *others, claim)
+
+
+def _comes_first(create: Exchange, claim: Exchange) -> bool:
+    """Whether a task was due before a claim was sent, and is of a queue before that of the task that the claim got."""
+    commands: list[str] = _body(claim)["commands"]
+    if _body(create)["command"] not in commands or not _is_ready(create, claim):
+        return False
+    places = [(commands.index(task["command"]), -task.get("priority", 0)) for task in (*_tasks(create), *_tasks(claim))]
+    return len(places) == 1 or places[0] < places[1]
 
 
 def _accepted_twice(transcript: _Transcript) -> Iterator[Calls]:
@@ -159,7 +222,7 @@ def _made_twice(transcript: _Transcript) -> Iterator[Calls]:
 
 _SIGNS: Mapping[str, Callable[[_Transcript], Iterator[Calls]]] = MappingProxyType(
     {
-        "Z1": _redelivered,
+        "Z1": _copied,
         "Z3": _revoked,
         "Z4": _passed_over,
         "Z5": _accepted_twice,
@@ -176,8 +239,8 @@ def _body(exchange: Exchange) -> Any:  # noqa: ANN401 - JSON of any shape
     return json.loads(exchange.request.body or b"{}")
 
 
-def _tasks(claim: Exchange) -> list[dict[str, Any]]:
-    return tasks_in(claim.reply.json) if claim.reply.status == _OK else []
+def _tasks(call: Exchange) -> list[dict[str, Any]]:
+    return tasks_in(call.reply.json) if call.reply.status in (_OK, _ACCEPTED) else []
 
 
 def _task_and_operation(exchange: Exchange) -> tuple[str, str]:
@@ -196,8 +259,8 @@ def _overlap(one: Exchange, other: Exchange) -> bool:
 
 
 def _ends(call: Exchange, seconds: str) -> int:
-    """The earliest end of a lease that begins with a call, which has its length in the field `seconds`."""
-    length: int = _body(call).get(seconds, _LEASE)
+    """The earliest end of a lease or delay that begins with a call, which has its length in the field `seconds`."""
+    length: int = _body(call).get(seconds, _UNSAID[seconds])
     return call.reply.called + length * SECOND
 
 
