@@ -24,6 +24,9 @@ from .retries import Send
 MAX_CONNECTIONS = 100
 MAX_REPLY_BYTES = 64 * 1024 * 1024
 
+_USUAL_LIMIT = 1024 * 1024
+"""How many bytes of a request proxies take by default."""
+
 _REQUEST_ID = "x-request-id"
 _OUR_IDS = "codeq-client-"
 
@@ -133,7 +136,14 @@ def errors_of(step: Send, settings: Settings, unsent: tuple[type[Exception], ...
         text = f"{step.call.method} {step.call.path}: no answer from {_route(settings)}: {detail}"
         if _is_about_certificate(error):
             raise CertificateError(f"{text}; {_TRUST}") from error
-        raise Unavailable(text, sent=not isinstance(error, (*unsent, UnicodeError))) from error
+        sent = not isinstance(error, (*unsent, UnicodeError))
+        raise Unavailable(f"{text}{_doubt_of_size(step)}" if sent else text, sent=sent) from error
+
+
+def _doubt_of_size(step: Send) -> str:
+    """Return what a large request leaves open: the refusal of a server that then hangs up may get lost."""
+    size = len(step.call.body or b"")
+    return f"; does the server take a request of {size:,} bytes?" if size > _USUAL_LIMIT else ""
 
 
 _TRUST = "set SSL_CERT_FILE to the certificates that are trusted, or correct the URL"

@@ -113,6 +113,22 @@ async def test_a_request_is_sent_once_though_its_connection_breaks(engine: Trans
 
 
 @pytest.mark.asyncio
+async def test_a_large_request_that_is_refused_before_it_was_read_is_called_large() -> None:
+    """A library does not read the refusal of a server that hangs up: httpx never, and aiohttp not always."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Request Entity Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as listening:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        async with CodeQ(url, producer_token="p", retries=0, transport=httpx.AsyncHTTPTransport) as codeq:
+            with pytest.raises(CodeQError, match=r"HTTP 413|does the server take a request of 8,000,\d+ bytes\?"):
+                await codeq.create("X", "x" * 8_000_000)
+
+
+@pytest.mark.asyncio
 @with_both_engines
 async def test_a_refused_connection_has_sent_nothing(engine: Transports) -> None:
     async with CodeQ("http://127.0.0.1:9", worker_token="w", retries=0, **engine) as codeq:
