@@ -27,7 +27,7 @@ from codeq_client.errors import (
     Unavailable,
 )
 
-from . import calls, decoding, refusals, settlement
+from . import calls, decoding, encoding, refusals, settlement
 from .models import Batch, NewTask, Record, Rejected, Submission
 from .retries import Core, Flow, may_have_acted
 
@@ -66,7 +66,7 @@ class _Operation(ABC, Generic[Item, Encoded, T]):
         """Return the value of an answer. Raises what decoding raises."""
 
 
-class _Creation(_Operation[NewTask, calls.NewItem, Task]):
+class _Creation(_Operation[NewTask, encoding.NewItem, Task]):
     """Creates tasks. `keys` are the idempotency keys that were used, by index."""
 
     def __init__(self, core: Core, trace_parent: str) -> None:
@@ -74,12 +74,12 @@ class _Creation(_Operation[NewTask, calls.NewItem, Task]):
         self._core = core
         self._trace_parent = trace_parent
 
-    def encode(self, index: int, item: NewTask) -> calls.NewItem:
+    def encode(self, index: int, item: NewTask) -> encoding.NewItem:
         self.keys[index] = item.take_key()
-        return calls.new_item(item, self.keys[index])
+        return encoding.new_item(item, self.keys[index])
 
     def send(
-        self, part: Part[NewTask, calls.NewItem], deadline: float, meanwhile: Callable[[], object]
+        self, part: Part[NewTask, encoding.NewItem], deadline: float, meanwhile: Callable[[], object]
     ) -> Flow[list[Any]]:
         call = calls.create_batch([encoded for _, _, encoded in part], trace_parent=self._trace_parent)
         return self._core.send(call, deadline=deadline, meanwhile=meanwhile)
@@ -95,7 +95,7 @@ class _Ending(_Operation[Submission, bytes, Record]):
         self._core = core
 
     def encode(self, index: int, item: Submission) -> bytes:  # noqa: ARG002 - as declared above
-        return calls.submission(item.task_id, item.result, item.error)
+        return encoding.submission(item.task_id, item.result, item.error)
 
     def send(self, part: Part[Submission, bytes], deadline: float, meanwhile: Callable[[], object]) -> Flow[list[Any]]:
         call = calls.submit_batch([encoded for _, _, encoded in part])

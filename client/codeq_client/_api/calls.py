@@ -5,23 +5,20 @@ Nothing is sent here. Arguments that the server would refuse, or silently read o
 
 from __future__ import annotations
 
-import base64
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
 from typing import Any, Generic, TypeVar, Unpack, overload
-from urllib.parse import quote
 
 from codeq_client._task import Task
-from codeq_client.errors import ConfigurationError, EncodeError, NotFound, SubscriptionNotFound, TaskNotFound
+from codeq_client.errors import ConfigurationError, NotFound, SubscriptionNotFound, TaskNotFound
 
-from . import decoding
-from .arguments import check_number, check_text, texts
-from .conversion import Json, dumps, encode, to_json, wrap_result
+from . import decoding, encoding
+from .arguments import check_number, check_text, instant, path_segment, texts, whole_seconds, without_surrogates
+from .conversion import dumps
 from .models import (
     Artifact,
     Cleanup,
@@ -44,9 +41,6 @@ MAX_BATCH = 100  # C9, S6
 MAX_CLAIM_BATCH = 10  # K10
 MAX_WAIT_SECONDS = 30  # K2
 MAX_RESULT_WAIT_SECONDS = 60  # G1
-
-_LONGEST_DURATION = 100 * 365 * 86_400
-"""In seconds. The server's durations overflow after 292 years: a task with a longer delay may be ready at once."""
 
 _TASKS = "/v1/codeq/tasks"
 _SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
@@ -135,57 +129,18 @@ def create(  # the fields that the server takes
         run_at=run_at,
         idempotency_key=idempotency_key,
     )
-    item = new_item(new, new.take_key())
+    item = encoding.new_item(new, new.take_key())
     headers = _with_trace(trace_parent)
     return Call("POST", _TASKS, Role.PRODUCER, decoding.task, item.body, repeatable=item.keyed, headers=headers)
 
 
-def create_batch(items: Sequence[NewItem], *, trace_parent: str = "") -> Call[list[Any]]:
+def create_batch(items: Sequence[encoding.NewItem], *, trace_parent: str = "") -> Call[list[Any]]:
     """Create at most `MAX_BATCH` tasks (R2); the answers are the server's objects (C9)."""
     body = b'{"tasks":[%b]}' % b",".join(item.body for item in items)
     repeatable, headers = all(item.keyed for item in items), _with_trace(trace_parent)
     return Call(
         "POST", f"{_TASKS}/batch", Role.PRODUCER, _answers_to(items), body, repeatable=repeatable, headers=headers
     )
-
-
-@dataclass(frozen=True, slots=True)
-class NewItem:
-    """An encoded task to create, and whether it has an idempotency key."""
-
-    body: bytes
-    keyed: bool
-
-
-def new_item(new: NewTask, key: str) -> NewItem:
-    """Encode a task to create. Raises `ConfigurationError`, and `EncodeError` for its payload."""
-    check_text(new.command, "command")
-    check_text(key, "idempotency_key")
-    if not new.command.strip():  # C2
-        raise ConfigurationError("command is empty")
-    if new.payload is None:
-        raise EncodeError("the server does not take a null payload; send {}")
-    body = {"command": new.command, "payload": to_json(new.payload, "$.payload"), "idempotencyKey": key}
-    return NewItem(encode(body | _options(new)), bool(key.strip()))
-
-
-def _options(new: NewTask) -> dict[str, Json]:
-    """Return what a task has besides command, payload and key. Most tasks have nothing."""
-    if (new.priority, new.max_attempts, new.delay, new.webhook, new.run_at) == (0, 0, 0, "", None):
-        return {}
-    check_text(new.webhook, "webhook")
-    check_number(new.priority, "priority", least=-math.inf, is_whole=True)
-    check_number(new.max_attempts, "max_attempts", least=-math.inf, is_whole=True)
-    if new.delay and new.run_at:
-        raise ConfigurationError("give either delay or run_at: the server would ignore the delay (C6)")
-    given = {
-        "priority": new.priority,
-        "webhook": new.webhook,
-        "maxAttempts": new.max_attempts,
-        "delaySeconds": whole_seconds(new.delay, "delay"),
-        "runAt": _instant(new.run_at, "run_at"),
-    }
-    return {name: to_json(value, f"$.{name}") for name, value in _given(given).items()}
 
 
 def claim(commands: Sequence[str] = (), *, lease: float = 60, wait: float = 0) -> Call[Task | None]:
@@ -229,30 +184,20 @@ def abandon(task_id: str) -> Call[None]:
 
 def nack(task_id: str, *, delay: float | timedelta, reason: str) -> Call[Requeued]:
     """Give a task back as not done (R7). Not repeated, as `abandon`. Without a delay the server chooses one (N3)."""
-    body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": _without_surrogates(reason, "reason")}
+    body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": without_surrogates(reason, "reason")}
     return Call("POST", _task_path(task_id, "nack"), Role.WORKER, decoding.requeued, dumps(body))
 
 
 def submit(task_id: str, *, result: object, error: str, artifacts: Sequence[Artifact]) -> Call[Record]:
     """End a task (R8): FAILED with `error` when there is one, otherwise COMPLETED with `result`."""
-    body = encode(_outcome(result, error) | {"artifacts": to_json([_artifact(item) for item in artifacts])})
-    return Call("POST", _task_path(task_id, "result"), Role.WORKER, about(task_id, decoding.record), body)
+    path, body = _task_path(task_id, "result"), encoding.result_body(result, error, artifacts)
+    return Call("POST", path, Role.WORKER, about(task_id, decoding.record), body)
 
 
 def submit_batch(items: Sequence[bytes]) -> Call[list[Any]]:
     """End at most `MAX_BATCH` tasks (R9), encoded by `submission`; the answers are the server's objects (S6)."""
     body = b'{"results":[%b]}' % b",".join(items)
     return Call("POST", f"{_TASKS}/batch/results", Role.WORKER, _answers_to(items), body)
-
-
-def submission(task_id: str, result: object, error: str) -> bytes:
-    """Encode one task's result for a batch; raises `EncodeError`."""
-    return in_batch(task_id, encode(_outcome(result, error)))
-
-
-def in_batch(task_id: str, body: bytes) -> bytes:
-    """Return the item of a batch for the body of a `submit`, which is a JSON object."""
-    return b'{"taskId":%b,%b' % (dumps(task_id), body[1:])
 
 
 def _answers_to(items: Sequence[object]) -> Callable[[Any], list[Any]]:
@@ -263,28 +208,6 @@ def _answers_to(items: Sequence[object]) -> Callable[[Any], list[Any]]:
         return answers
 
     return decode
-
-
-def _outcome(result: object, error: str) -> dict[str, Json]:
-    if error:
-        text = _without_surrogates(error, "error")
-        return {"status": "FAILED", "error": text if text.strip() else "unknown error"}  # S1: blank is missing
-    return {"status": "COMPLETED", "result": wrap_result(result)}
-
-
-def _without_surrogates(text: str, name: str) -> str:
-    """Replace lone surrogates, which file names may contain, by `?`: UTF-8 cannot hold them."""
-    check_text(text, name)
-    return text.encode(errors="replace").decode()
-
-
-def _artifact(artifact: Artifact) -> dict[str, str]:
-    if not isinstance(artifact, Artifact):
-        raise ConfigurationError(f"an artifact must be an Artifact, not a {type(artifact).__name__}")
-    body = {"name": artifact.name, "url": artifact.url, "contentType": artifact.content_type}
-    if not artifact.url:
-        body["contentBase64"] = base64.b64encode(artifact.content).decode()
-    return _given(body)
 
 
 def subscribe(
@@ -307,12 +230,12 @@ def subscribe(
         "groupId": group,
         "minIntervalSeconds": whole_seconds(min_interval, "min_interval"),
     }
-    return Call("POST", _SUBSCRIPTIONS, Role.WORKER, decoding.subscription, dumps(_given(body)))
+    return Call("POST", _SUBSCRIPTIONS, Role.WORKER, decoding.subscription, dumps(encoding.without_empty(body)))
 
 
 def renew_subscription(subscription_id: str, *, ttl: float = 300) -> Call[Subscription]:
     """Set the end of a subscription to `ttl` seconds from now (R11); raises `SubscriptionNotFound`."""
-    path = f"{_SUBSCRIPTIONS}/{_segment(subscription_id)}/heartbeat"
+    path = f"{_SUBSCRIPTIONS}/{path_segment(subscription_id)}/heartbeat"
     body = dumps({"ttlSeconds": whole_seconds(ttl, "ttl")})
     read = decoding.subscription
     return Call("POST", path, Role.WORKER, read, body, repeatable=True, missing=SubscriptionNotFound)
@@ -342,7 +265,7 @@ def queue_sizes() -> Call[dict[str, int]]:
 def queue_stats(command: str) -> Call[QueueStats]:
     """Return how many tasks of `command` are in each state (R15). Needs an administrator's token."""
     check_text(command, "command")
-    path = f"/v1/codeq/admin/queues/{_segment(command)}"
+    path = f"/v1/codeq/admin/queues/{path_segment(command)}"
     return Call("GET", path, Role.ADMIN, decoding.queue_stats, repeatable=True)
 
 
@@ -352,7 +275,7 @@ def cleanup(*, limit: int = 0, before: datetime | None = None) -> Call[Cleanup]:
     Needs an administrator's token.
     """
     check_number(limit, "limit", is_whole=True)
-    body = dumps(_given({"limit": limit, "before": _instant(before, "before")}))
+    body = dumps(encoding.without_empty({"limit": limit, "before": instant(before, "before")}))
     return Call("POST", "/v1/codeq/admin/tasks/cleanup", Role.ADMIN, decoding.cleanup, body, repeatable=True)
 
 
@@ -392,43 +315,11 @@ def _with_trace(trace_parent: str) -> tuple[tuple[str, str], ...]:
     return (*_ACCEPT, ("traceparent", trace_parent)) if trace_parent else _ACCEPT
 
 
-def _given(fields: dict[str, T]) -> dict[str, T]:
-    return {name: value for name, value in fields.items() if value}
-
-
-def whole_seconds(duration: float | timedelta, name: str) -> int:
-    """Return `duration` in the server's unit, rounded up so that nothing happens earlier than asked."""
-    seconds: Any = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if not isinstance(seconds, int | float) or not 0 <= seconds <= _LONGEST_DURATION:
-        raise ConfigurationError(
-            f"{name} must be a finite number of seconds, 0 or more and at most 100 years, not {duration}"
-        )
-    return math.ceil(seconds)
-
-
-def _instant(moment: datetime | None, name: str) -> str:
-    if moment is None:
-        return ""
-    if not isinstance(moment, datetime):
-        raise ConfigurationError(f"{name} must be a datetime, not a {type(moment).__name__}")
-    if moment.tzinfo is None:
-        raise ConfigurationError(f"{name} has no time zone; use datetime(..., tzinfo=UTC)")
-    return moment.astimezone(UTC).isoformat()  # an offset with seconds is not RFC 3339
-
-
 def _task_path(task_id: str, operation: str = "") -> str:
-    path = f"{_TASKS}/{_segment(task_id)}"
+    path = f"{_TASKS}/{path_segment(task_id)}"
     return f"{path}/{operation}" if operation else path
 
 
 def _topic_path(name: str) -> str:
     check_text(name, "name")
-    return f"/v1/codeq/admin/topics/{_segment(name)}"
-
-
-def _segment(text: str) -> str:
-    check_text(text, "an id", hint="; pass task.id")
-    # "", "." and ".." would lead to another path
-    if not text.strip(".") or "/" in text or text != _without_surrogates(text, "an id"):
-        raise ConfigurationError(f"{text!r} cannot be an id")
-    return quote(text, safe="")
+    return f"/v1/codeq/admin/topics/{path_segment(name)}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from codeq_client._api.calls import whole_seconds
+from codeq_client._api.arguments import whole_seconds
 from codeq_client._api.models import Artifact
 
 
