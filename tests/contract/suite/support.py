@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -22,6 +23,10 @@ from codeq_contract.suite.case import *
 from codeq_contract.suite.case import InconclusiveError
 """
 BIN = Path(sys.executable).parent
+ROOT = Path(__file__).parents[3]
+
+#: Variables that load a plugin for pytest into a run of the suite: it runs its share of the cases.
+SHARE = MappingProxyType({"PYTEST_ADDOPTS": "-p tests.contract.suite.shares", "PYTHONPATH": str(ROOT)})
 
 
 @dataclass(frozen=True)
@@ -41,14 +46,14 @@ class Run:
         return found
 
 
-def run_suite(folder: Path, *arguments: str) -> Run:
+def run_suite(folder: Path, *arguments: str, **variables: str) -> Run:
     """`codeq-contract run` in another process."""
-    return run_command([str(BIN / "codeq-contract"), "run", "--report", str(folder), *arguments], folder)
+    return run_command([str(BIN / "codeq-contract"), "run", "--report", str(folder), *arguments], folder, **variables)
 
 
-def run_command(command: Sequence[str], folder: Path) -> Run:
+def run_command(command: Sequence[str], folder: Path, **variables: str) -> Run:
     # Schemathesis takes seconds to load into each pytest.
-    environment = {**os.environ, "PYTEST_ADDOPTS": "-p no:schemathesis"}
+    environment = {**os.environ, "PYTEST_ADDOPTS": "-p no:schemathesis", **variables}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     return Run(done.returncode, done.stdout + done.stderr, folder)
 
