@@ -17,7 +17,7 @@ from anyio import to_thread
 from codeq_fake import payloads, wire
 from codeq_fake.auth import identities_of
 from codeq_fake.clause_coverage import coverage
-from codeq_fake.clocks import Clock, EndOfTimeError, FollowsItsLoopError, Mode, TimeWentBackError, WallClock, in_slices
+from codeq_fake.clocks import Clock, WallClock, in_slices
 from codeq_fake.core import Task, errors, manual_operations
 from codeq_fake.core.claimability import position
 from codeq_fake.core.frozen_items import FrozenItems
@@ -25,11 +25,12 @@ from codeq_fake.core.slices import Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
 from codeq_fake.journal import callbacks_about, requests_about
 from codeq_fake.openapi import document
-from codeq_fake.runtime.fake_server import FakeServer, StateReplacedError
+from codeq_fake.runtime.fake_server import FakeServer
 from codeq_fake.runtime.ids import MOST_QUEUED, QueueFullError, TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
 
-from . import digest, representations, workers
+from . import representations, workers
+from .clock_controls import ClockControls
 from .errors import BadRequestError, ConflictError, UnknownTaskError
 from .fault_rules import FaultControls
 from .journal_controls import JournalControls
@@ -45,7 +46,7 @@ _LONG_YAML = 2048
 _LONGEST_ID = 1000
 
 
-class Controls(StateControls, JournalControls):
+class Controls(ClockControls, StateControls, JournalControls):
     """The control calls of one fake. Instants are ns since the epoch; replies are plain JSON values."""
 
     def __init__(self, runtime: FakeServer) -> None:
@@ -56,58 +57,6 @@ class Controls(StateControls, JournalControls):
     def health(self) -> payloads.Health:
         """Version, profile and clock of the running fake."""
         return representations.health(self._runtime)
-
-    def clock(self) -> payloads.Clock:
-        """The current time, and whether the clock is real, manual or auto."""
-        clock = self._runtime.clock
-        return {"now": representations.time(clock.now()), "mode": clock.mode}
-
-    async def set_clock(self, *, now: int | None = None, mode: Mode | None = None) -> payloads.Clock:
-        """Set the mode of the clock, advance it to an instant, or both.
-
-        Raises ConflictError for an instant in the past, and BadRequestError for one beyond the year 9999.
-        """
-        await self._advance(to=now, mode=mode)
-        return self.clock()
-
-    async def advance(self, *, by: int | None = None, to: int | None = None) -> payloads.Advanced:
-        """As `move_clock`, and tell what was due meanwhile."""
-        runtime = self._runtime
-        start = runtime.clock.now()
-        goal = to if to is not None else start + (by or 0)
-        due = await in_slices(digest.due_between(runtime.broker, start, goal))
-        fired = await self.move_clock(by=by, to=to)
-        tried = await in_slices(digest.tries_after(runtime.deliveries.journal, start))
-        happened: payloads.Happened = {**due, "callbacksTried": tried}
-        now = representations.time(runtime.clock.now())
-        return {"now": now, "fired": fired, "happened": happened, "digest": digest.text(goal - start, happened)}
-
-    async def move_clock(self, *, by: int | None = None, to: int | None = None) -> int:
-        """Advance the clock by a duration (ns) or to an instant, and return when everything that was due is done.
-
-        Returns how many timers fired. Raises ConflictError for an instant in the past, and BadRequestError for one
-        beyond the year 9999, or if not exactly one of both is given.
-        """
-        if (by is None) == (to is None):
-            raise BadRequestError('give either {"seconds": number} or {"to": RFC 3339 time}')
-        return await self._advance(by=by or 0, to=to)
-
-    async def _advance(self, *, by: int = 0, to: int | None = None, mode: Mode | None = None) -> int:
-        """Advance the clock, with the errors of the control API in place of the clock's."""
-        clock = self._runtime.clock
-        try:
-            return await self._runtime.advance(by=by, to=to, mode=mode)
-        except TimeWentBackError:
-            wanted = representations.time(clock.now() + by if to is None else to)
-            raise ConflictError(
-                f"time never goes back: it is {representations.time(clock.now())}, and {wanted} is in the past"
-            ) from None
-        except EndOfTimeError:
-            raise BadRequestError("the clock ends with the year 9999") from None
-        except StateReplacedError:
-            raise ConflictError("the fake was reset or got another state: its clock went no further") from None
-        except FollowsItsLoopError as error:
-            raise ConflictError(str(error)) from None
 
     def next(self, *, ids: Iterable[str] = (), delays: Iterable[int] = ()) -> dict[str, Any]:
         """Set the next task or subscription ids, and the next delays of the jittered backoff (seconds).
