@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 
 import pytest
@@ -25,6 +26,9 @@ from .cleanup import clean_up
 from .shared_servers import SharedServers
 
 _MAX_ATTEMPTS = 3
+
+#: The distance to the seed of other plans, so far that no share of them is one of the first.
+_OTHER_PLANS = 1000
 
 #: Seconds between the beginnings of two cases that run side by side, and of a turn of one of their threads.
 _GAP, _TURN = 0.03, 0.0005
@@ -124,14 +128,19 @@ class Runner:
 
     def sample(self, item: pytest.Function, tries: int, *, at_once: int) -> list[Attempts]:
         """Try a case again, for its rate of failures. Where time does not pass by itself, only one runs at a time."""
+        try_once = partial(self._try, item)
         if at_once == 1 or not self.driver.in_real_time:
-            return [self._try(item) for _ in range(tries)]
+            return [*map(try_once, range(1, tries + 1))]
         with ThreadPoolExecutor(at_once, thread_name_prefix="sample") as threads:
-            return [*threads.map(self._try, [item] * tries)]
+            return [*threads.map(try_once, range(1, tries + 1))]
 
-    def _try(self, item: pytest.Function) -> Attempts:
-        # A plan that fails is counted, not explained.
-        driver = replace(self.driver, effort=replace(self.driver.effort, shrinks=False))
+    def _try(self, item: pytest.Function, number: int) -> Attempts:
+        """Try a case with other plans each time: the rate is that of all plans, where one meets a race again and again.
+
+        A plan that fails is counted, not explained.
+        """
+        seed = self.driver.effort.seed + number * _OTHER_PLANS
+        driver = replace(self.driver, effort=replace(self.driver.effort, seed=seed, shrinks=False))
         contract = CaseContext(driver, shared_servers=self.shared_servers)
         return Attempts(contract, 1, 0, self._attempt(item, contract))
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -14,6 +16,8 @@ from codeq_contract.driver import Driver, Reply, Request, Setup
 from codeq_contract.driver.interface import Transport
 from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.suite import options
+from codeq_contract.suite.case_context import CaseContext
+from codeq_contract.suite.runner import Runner
 from tests.contract.suite.support import run_cases
 
 pytestmark = pytest.mark.process
@@ -56,3 +60,16 @@ def test_a_failure_that_does_not_come_back_is_reported_with_its_calls(
     failed = run.case(f"{CASE}[0]")
     assert "found 409; it must be 200" in failed.reason
     assert (409, REFUSAL) in [(call.status, call.reply) for call in failed.transcript]
+
+
+def test_further_tries_are_of_other_plans() -> None:
+    """The same plan may meet a race again and again. Its bound is about the rate of all plans."""
+    seeds: list[int] = []
+
+    def case(contract: CaseContext) -> None:
+        seeds.append(contract.driver.effort.seed)
+
+    with InProcessTarget("redis").start(Setup()) as driver:
+        tries = Runner(driver).sample(cast("pytest.Function", SimpleNamespace(obj=case)), 3, at_once=1)
+    assert [each.error for each in tries] == [None] * 3
+    assert len({driver.effort.seed, *seeds}) == 4
