@@ -175,7 +175,7 @@ SCENARIOS = (
     Scenario(module=effect_before_the_fence, seed=300_000),
     Scenario(module=effect_without_key, seed=0, check=charged_once),
     Scenario(module=claim_repeated, seed=100_000),
-    Scenario(module=shutdown_drops_batch, seed=100_001, check=no_lease_is_left_behind),
+    Scenario(module=shutdown_drops_batch, seed=4, check=no_lease_is_left_behind),
     Scenario(module=shutdown_nacks_all, seed=4, max_attempts=5, check=no_order_is_nacked_to_death),
     Scenario(module=swallowed_cancellation, seed=600_000),
     Scenario(module=own_clock, seed=200_018),
