@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +17,7 @@ from codeq_fake import __version__
 
 from . import story, story_page
 from .event_kinds import check_plan
+from .evidence import Violation
 from .plan import Plan
 from .runs import Outcome, run_once
 from .server import ServerKind
@@ -59,7 +61,7 @@ class Simulation:
 
     def fails(self, outcome: Outcome) -> bool:
         """Whether a run counts as a failure. What a race of the server explains does so only if asked for."""
-        return outcome.failed or (self.races == "fail" and bool(outcome.violations))
+        return outcome.error is not None or bool(_counted(outcome, self.races))
 
     def first_failure(self, seeds: Iterable[int]) -> Outcome | None:
         """The first run that fails, None if there is none."""
@@ -75,13 +77,13 @@ class Simulation:
         """The same failure with as little weather as possible. To meet a stuck program again takes too long."""
         if isinstance(outcome.error, NeverAwaitsError):
             return outcome
-        kind = _kind(outcome)
+        kind = _kind(outcome, self.races)
         plan = shrink(outcome.plan, lambda plan: self._fails_so(plan, kind), most_runs=_MOST_SHRINKING_RUNS)
         return self.run(plan.seed, plan) if plan != outcome.plan else outcome
 
     def _fails_so(self, plan: Plan, kind: frozenset[str]) -> bool:
         outcome = self.run(plan.seed, plan)
-        return self.fails(outcome) and bool(_kind(outcome) & kind)
+        return self.fails(outcome) and bool(_kind(outcome, self.races) & kind)
 
     def describe(self, outcome: Outcome, smallest: Outcome) -> str:
         """All that a person needs to know of a failed run, and of the same failure in its `smallest` weather."""
@@ -92,7 +94,7 @@ class Simulation:
                 *_reasons(smallest, self.races),
                 "",
                 f"The smallest weather that still breaks it, {len(smallest.plan.events)} of {events} events.",
-                story.tell(smallest.scene, _tasks(smallest)),
+                story.tell(smallest.scene, _tasks(smallest, self.races)),
                 "",
                 "Repeat it:",
                 f"  {self._command(smallest.plan)}",
@@ -106,7 +108,9 @@ class Simulation:
         title = f"{self.name}, seed {outcome.plan.seed}"
         failure = "\n".join(_reasons(outcome, self.races))
         command = self._command(outcome.plan)
-        return story_page.page(outcome.scene, _tasks(outcome), title=title, failure=failure, command=command)
+        return story_page.page(
+            outcome.scene, _tasks(outcome, self.races), title=title, failure=failure, command=command
+        )
 
     def _command(self, what: int | Plan) -> str:
         """The command that repeats a run, by its seed or its plan."""
@@ -116,25 +120,31 @@ class Simulation:
         return f"codeq-fake simulate {quote(f'{here}::{self.name}')} {option}"
 
 
-def _kind(outcome: Outcome) -> frozenset[str]:
+def _counted(outcome: Outcome, races: Races) -> list[Violation]:
+    """The violations that fail a run."""
+    return [violation for violation in outcome.violations if races == "fail" or not violation.race]
+
+
+def _kind(outcome: Outcome, races: Races) -> frozenset[str]:
     """What is the same in two failures for one reason."""
     error = [] if outcome.error is None else [type(outcome.error).__name__]
-    return frozenset([*error, *(violation.law for violation in outcome.violations)])
+    return frozenset([*error, *(violation.law for violation in _counted(outcome, races))])
 
 
 def _reasons(outcome: Outcome, races: Races) -> list[str]:
     error = [] if outcome.error is None else [f"{type(outcome.error).__name__}: {outcome.error}"]
-    counted = [violation for violation in outcome.violations if races == "fail" or not violation.race]
-    told = [violation for violation in outcome.violations if violation not in counted]
-    reasons = [*error, *map(str, counted), *(f"(not counted) {violation}" for violation in told)]
+    counted = _counted(outcome, races)
+    told = Counter((violation.law, violation.race) for violation in outcome.violations if violation not in counted)
+    reasons = [*error, *map(str, counted)]
+    reasons += [f"(not counted, race {race}) {law}: {tasks} of the tasks" for (law, race), tasks in told.items()]
     lost = outcome.scene.evidence.errors[:1]
     return reasons + [line for one in lost for line in ("", *"".join(format_exception(one.error)).splitlines())]
 
 
-def _tasks(outcome: Outcome) -> list[str]:
+def _tasks(outcome: Outcome, races: Races) -> list[str]:
     """The ids of the tasks to tell of: those that laws, the error or the assertions name, else the first ones."""
     known = [task.id for task in outcome.scene.evidence.tasks]
     text = str(outcome.error)
-    named = {task for violation in outcome.violations for task in violation.tasks}
+    named = {task for violation in _counted(outcome, races) for task in violation.tasks}
     concerned = [task for task in known if task in named or task in text]
     return (concerned or known)[:_MOST_TASKS]
