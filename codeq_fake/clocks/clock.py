@@ -59,6 +59,9 @@ class Alarm(Protocol):
 class Clock(ABC):
     """The present instant, and timers that fire when it is reached, in due order."""
 
+    #: Whether time jumps from one timer to the next: then each timer costs, and none passes by itself.
+    jumps = False
+
     def __init__(self) -> None:
         self._timers = TimerQueue()
         self._alarm: Alarm | None = None

@@ -37,6 +37,8 @@ class VirtualClock(Clock):
     It stands still where no loop runs, and goes on in the next one.
     """
 
+    jumps = True
+
     def __init__(self, *, start: int | None = None) -> None:
         super().__init__()
         self._latest = self.wall() if start is None else start

@@ -12,6 +12,7 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
+from . import late_tasks
 from .reply_writer import Turn
 from .uvicorn import GRACE, Limits, StateOf, Where, options, sockets_of
 from .uvicorn_connection import Connection
@@ -69,9 +70,21 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         """Answer until `end` is called. Uvicorn's own loop looks only every tenth of a second."""
-        while not await self.on_tick(0):  # renews the Date header
-            self._look_after_connections()
-            await asyncio.wait({self._must_end}, timeout=1)  # `wait_for` would make a task each second
+        self._tick()
+        try:
+            await self._must_end
+        finally:
+            self._next_tick.cancel()
+
+    def _tick(self) -> None:
+        """Do what is due each second. A timer calls it: a task that sleeps in between costs several times as much."""
+        loop = self._must_end.get_loop()
+        self._next_tick = loop.call_later(1, self._tick)
+        late_tasks.begin(self._look_around(), loop)  # it waits for nothing
+
+    async def _look_around(self) -> None:
+        await self.on_tick(0)  # renews the Date header
+        self._look_after_connections()
 
     def _look_after_connections(self) -> None:
         """Refuse clients that do not go on, and log how many connections were refused."""

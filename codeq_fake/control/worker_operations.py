@@ -15,7 +15,7 @@ from codeq_fake import wire
 from codeq_fake.auth import Caller, KeysNeeded, Refusal
 from codeq_fake.http import worker_calls
 from codeq_fake.http.operations import Handler
-from codeq_fake.http.replies import Reply, Wait
+from codeq_fake.http.replies import Reply, Wait, at_once
 from codeq_fake.http.request import Call
 from codeq_fake.runtime.fake_server import FakeServer
 
@@ -56,6 +56,7 @@ class WorkerOperations:
             wait_seconds=min(wait_seconds, worker_calls.LONGEST_WAIT),
             interval=worker_calls.INTERVAL,
             gone=_never,
+            next_chance=at_once,
         )
         return self._claimed(claimed)
 

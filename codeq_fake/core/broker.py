@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
+from itertools import chain
 from typing import ParamSpec, TypeVar
 
 from codeq_fake import wire
@@ -177,6 +178,14 @@ class Broker:
                 self._start_lease(task, queue, worker, lease_seconds, now=now)
                 return task
         return None
+
+    def next_claim(self, commands: Sequence[str], *, event_types: Sequence[str], tenant: str) -> int | None:
+        """From when (ns) a claim may find something, or change something. Until then another claim does nothing.
+
+        A moment that is past means now, and None never. It holds until `store.on_change` is called.
+        """
+        moments = (self.requeueing.next_moments(command, tenant) for command in to_claim(commands, event_types))
+        return min(chain.from_iterable(moments), default=None)
 
     def claim_batch(
         self,

@@ -47,6 +47,14 @@ class DueHeap:
         heap = self._first_heap()
         return heap[0] if heap else None
 
+    def next_due(self) -> int | None:
+        """The first instant of a task, None without one. Removes outdated entries before it."""
+        while (first := self.first()) is not None:
+            if self.find(first) is not None:
+                return first[0]
+            self.pop()
+        return None
+
     def pop(self) -> Entry:
         """Remove and return the first entry. There must be one."""
         return heappop(self._first_heap())

@@ -50,6 +50,7 @@ class Queue:
     """
 
     __slots__ = (
+        "_changed",
         "_store",
         "before_change",
         "dead",
@@ -62,8 +63,10 @@ class Queue:
         "unseen_delays",
     )
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, changed: Callable[[], None]) -> None:
         self._store = store
+        #: Called after a task has come to one of its places, or has another moment there.
+        self._changed = changed
         #: Priority -> its pending list, the highest first. Created on first use: a server with many commands has many
         #: queues, and most of them use one priority. An id without a task is a duplicate (Z4) or left over (P8).
         self.pending: dict[int, OrderedDict[str, Task | None]] = {}
@@ -86,6 +89,7 @@ class Queue:
         if ready is None:
             ready = self.add_list(task.priority)
         ready[task.id] = task
+        self._changed()
         return len(ready) == 1
 
     def add_list(self, priority: int) -> OrderedDict[str, Task | None]:
@@ -137,6 +141,7 @@ class Queue:
         """Add a task that is delayed until `task.visible_at`."""
         self.delayed[task.id] = task
         heappush(self.delays.entries, (task.visible_at, task.id))
+        self._changed()
 
     @property
     def hides_delays(self) -> bool:
@@ -161,6 +166,7 @@ class Queue:
         self.in_progress[task.id] = task
         heappush(self.leases.entries, (task.lease_expiry, task.id))
         self.leases.tidy_a_bit()
+        self._changed()
 
     def pop_expired(self, *, limit: int, now: int) -> Iterator[Task]:
         """Remove and yield at most `limit` tasks in progress whose lease counts as expired, the earliest first (K8)."""
@@ -174,6 +180,18 @@ class Queue:
                 del self.in_progress[task.id]
                 limit -= 1
                 yield task
+
+    def next_moments(self) -> Iterator[int]:
+        """From when (ns) a claim finds something here: ready, due or expired tasks. 0 is at once.
+
+        There is nothing to find before the first of them, unless the queue changes.
+        """
+        if self.leftovers is not None or any(self.pending.values()):
+            yield 0
+        if (due := self.delays.next_due()) is not None:
+            yield due
+        if (end := self.leases.next_due()) is not None:
+            yield self._store.lease_expired_from(end)
 
     def add_dead_letter(self, task: Task) -> None:
         """Add a task to the dead letter queue."""
@@ -195,6 +213,7 @@ class Queue:
     def leave_id(self, task: Task) -> None:
         """Remove a task, but leave its id where it was (P8)."""
         left = self.leftovers = self.leftovers or Leftovers()
+        self._changed()
         if self.is_pending(task):
             if self.before_change is not None:
                 self.before_change(self)

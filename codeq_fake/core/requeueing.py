@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 from . import backoff
 from .commands import queue_name
@@ -57,6 +58,15 @@ class Requeueing:
         if queue is not None and (queue.in_progress or queue.leftovers is not None):
             for task in queue.pop_expired(limit=limit, now=now):
                 self._give_back_expired(task, queue, Event.EXPIRE, claimed_as=command, now=now)
+
+    def next_moments(self, command: str, tenant: str) -> Iterator[int]:
+        """From when (ns) a claim of this command finds something to take or to move. 0 is at once."""
+        if self._repair_interval:
+            yield 0  # each claim counts for the interval (Q1)
+        for owner in ("", tenant) if tenant and self._moves_tenantless else (tenant,):
+            queue = self._store.queues.get((owner, queue_name(command)))
+            if queue is not None:
+                yield from queue.next_moments()
 
     def _begins_repair(self, tenant: str, command: str, *, now: int, is_last_try: bool) -> bool:
         """Whether expired leases may be repaired now. If so, the interval begins again (Q1)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import add
 from typing import NamedTuple
 
@@ -29,6 +30,8 @@ class TaskStore:
         self.tasks: dict[str, Task] = {}
         #: (tenant, queue name) -> queue.
         self.queues: dict[tuple[str, str], Queue] = {}
+        #: Called after each change of a queue by which a claim could find more than before.
+        self.on_change: Callable[[], None] | None = None
 
     def add(self, task: Task) -> bool:
         """Add a new task. Returns whether it is the only one that is ready in its priority (U3)."""
@@ -44,12 +47,19 @@ class TaskStore:
         key = (task.tenant, queue_name(task.command))
         queue = self.queues.get(key)
         if queue is None:
-            queue = self.queues[key] = Queue(self._store)
+            queue = self.queues[key] = self._new_queue()
         return queue
 
     def queue_at(self, tenant: str, name: str) -> Queue:
         """The queue of a tenant and name, created if it does not exist."""
-        return self.queues.setdefault((tenant, name), Queue(self._store))
+        return self.queues.setdefault((tenant, name), self._new_queue())
+
+    def _new_queue(self) -> Queue:
+        return Queue(self._store, self._changed)
+
+    def _changed(self) -> None:
+        if self.on_change is not None:
+            self.on_change()
 
     def stats(self, command: str, *, tenant: str) -> QueueStats:
         """The sizes of one queue (M2)."""
@@ -69,7 +79,7 @@ class TaskStore:
         sizes: dict[str, int] = {}
         for command in sorted(BUILT_IN_COMMANDS):
             prefix = f"codeq:q:{queue_name(command)}"
-            queue = self.queues.get(("", queue_name(command))) or Queue(self._store)
+            queue = self.queues.get(("", queue_name(command))) or self._new_queue()
             sizes[f"{prefix}:delayed"] = len(queue.delayed)
             sizes[f"{prefix}:dlq"] = len(queue.dead)
             sizes[f"{prefix}:inprog"] = len(queue.in_progress)

@@ -111,7 +111,12 @@ class Endpoint:
         if isinstance(answer, Wait):
             gone = partial(hang_up, receive)
             reply = await runtime.waiters.poll(
-                answer.attempt, now=call.now, wait_seconds=answer.seconds, interval=answer.interval, gone=gone
+                answer.attempt,
+                now=call.now,
+                wait_seconds=answer.seconds,
+                interval=answer.interval,
+                gone=gone,
+                next_chance=answer.next_chance,
             )
             if not runtime.broker.is_idle:
                 runtime.arm()  # a lease is an event for the reaper (P1)

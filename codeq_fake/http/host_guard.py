@@ -30,15 +30,16 @@ class HostGuard:
 
     def check(self, host: bytes | None, scope: Scope) -> None:
         """Check a value that is not known. Raises ForeignHost."""
+        config = self._runtime.config
+        if config.identities or config.any_host or config.settings.auth_given:
+            return
         text = (host or b"").decode("latin-1")
         name = host_name(text)
         # The private domain .internal is in no public DNS: so containers call their host.
         if is_loopback(name) or name.endswith(".internal"):
             if len(self.known) < _MOST:
                 self.known.add(host)
-            return
-        config = self._runtime.config
-        if not (config.any_host or config.settings.auth_given or config.identities) and came_by_loopback(scope):
+        elif came_by_loopback(scope):
             raise ForeignHost(text)
 
 

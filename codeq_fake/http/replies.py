@@ -36,16 +36,23 @@ class Reply(NamedTuple):
     writing: Slices[bytes] | None = None
 
 
+def at_once() -> int:
+    """Each attempt of a `Wait` has a chance."""
+    return 0
+
+
 class Wait(NamedTuple):
     """A reply that may take time: call `attempt` with the time every `interval` ns for `seconds`.
 
-    When they are `over`, that returns the answer at the given time, or raises a rejection (K9, G1).
+    When they are `over`, that returns the answer at the given time, or raises a rejection (K9, G1). After an attempt,
+    `next_chance` returns the instant before which another one finds nothing unless a queue changes, None for never.
     """
 
     attempt: Callable[[int], Reply | None]
     seconds: int
     interval: int
     over: Callable[[int], Reply]
+    next_chance: Callable[[], int | None] = at_once
 
 
 NO_REPLY = Reply(0)

@@ -49,7 +49,9 @@ def claim(call: Call, most: float = bodies.MOST_COMMANDS) -> Wait:
         return rendering.task_reply(task, call.zone, tasks=(TouchedTask.of(task),))
 
     over = partial(_nothing, call, fields)
-    return Wait(attempt, seconds, INTERVAL, over)
+    commands, caller = fields.get("commands", ()), call.caller
+    next_chance = partial(call.broker.next_claim, commands, event_types=caller.event_types, tenant=caller.tenant)
+    return Wait(attempt, seconds, INTERVAL, over, next_chance)
 
 
 def _nothing(call: Call, fields: Mapping[str, Any], now: int) -> Reply:

@@ -167,6 +167,8 @@ class FakeServer:
             reaper_phase=config.reaper_phase,
         )
         source.avoid(broker.store.tasks, broker.subscriptions.by_id)
+        if self.clock.jumps:
+            broker.store.on_change = self.waiters.look_again
         return source, broker
 
     @property

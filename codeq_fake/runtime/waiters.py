@@ -45,6 +45,62 @@ class _Waiter(Generic[T]):
             self.end(if_gone)
 
 
+class _Poll(_Waiter[T | None]):
+    """A long poll, with its attempts: one each `interval` ns after its start, and the last at its deadline."""
+
+    def __init__(
+        self,
+        woke: Callable[[], None],
+        clock: Clock,
+        attempt: Callable[[int], T | None],
+        next_chance: Callable[[], int | None],
+        *,
+        start: int,
+        interval: int,
+        deadline: int,
+    ) -> None:
+        super().__init__(woke)
+        self._clock = clock
+        self._attempt = attempt
+        self._next_chance = next_chance
+        #: When its last attempt was due.
+        self._latest = start
+        self._interval = interval
+        self._deadline = deadline
+
+    def park(self) -> None:
+        """Wait for the next attempt. Where time jumps, leave out those that would find nothing as things are."""
+        chance = self._next_chance() if self._clock.jumps else 0
+        following = self._latest + self._interval
+        if chance is None:
+            following = self._deadline
+        elif chance > following:
+            following = chance + (following - chance) % self._interval
+        self._attempt_at(min(following, self._deadline))
+
+    def look_again(self) -> None:
+        """Attempt at the next moment, if that was left out."""
+        now = self._clock.now()
+        following = now + self._interval - (now - self._latest) % self._interval
+        if self.timer is not None and following < self.timer.when:
+            self._attempt_at(following)
+
+    def _attempt_at(self, when: int) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = self._clock.call_at(when, self._retry)
+
+    def _retry(self) -> None:
+        if self.result.done() or self.timer is None:
+            return
+        self._latest = self.timer.when
+        result = self._attempt(self._clock.now())
+        if result is not None or self._latest >= self._deadline:
+            self.end(result)
+        else:
+            self.park()
+
+
 class Waiters:
     """The long polls, held requests and sleepers of one fake. Walks over them are in order of arrival.
 
@@ -53,7 +109,7 @@ class Waiters:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._polls: dict[_Waiter[Any], None] = {}
+        self._polls: dict[_Poll[Any], None] = {}
         #: With the number of the fault that holds the request up.
         self._held: dict[_Waiter[bool], int] = {}
         self._sleepers: dict[_Waiter[None], None] = {}
@@ -73,36 +129,29 @@ class Waiters:
         wait_seconds: int,
         interval: int,
         gone: Callable[[], Awaitable[None]],
+        next_chance: Callable[[], int | None],
     ) -> T | None:
         """Call `attempt` with the time until it returns a value or `wait_seconds` after `now` are over.
 
-        The attempts are `interval` ns apart, the last is at the deadline. Returns None if the client hangs up.
+        The attempts are `interval` ns apart, the last is at the deadline. On a clock that jumps there are none before
+        `next_chance`, until `look_again` is called. Returns None if the client hangs up.
         """
         result = attempt(now)
         deadline = min(now + wait_seconds * SECOND, END_OF_TIME)
         if result is not None or deadline <= now:
             return result
-        waiter: _Waiter[T | None] = _Waiter(self._woke)
-
-        when = min(now + interval, deadline)
-
-        def retry() -> None:
-            nonlocal when
-            if waiter.result.done():
-                return
-            result = attempt(self._clock.now())
-            if result is not None or when >= deadline:
-                waiter.end(result)
-            else:
-                when = min(when + interval, deadline)
-                waiter.timer = self._clock.call_at(when, retry)
-
-        waiter.timer = self._clock.call_at(when, retry)
-        self._polls[waiter] = None
+        poll = _Poll(self._woke, self._clock, attempt, next_chance, start=now, interval=interval, deadline=deadline)
+        self._polls[poll] = None
+        poll.park()
         try:
-            return await waiter.wait(gone, if_gone=None)
+            return await poll.wait(gone, if_gone=None)
         finally:
-            del self._polls[waiter]
+            del self._polls[poll]
+
+    def look_again(self) -> None:
+        """Something has changed: let polls that wait for a chance attempt at their next moment again."""
+        for poll in self._polls:
+            poll.look_again()
 
     async def hold(self, fault: int, *, until: int | None, gone: Callable[[], Awaitable[None]]) -> bool:
         """Hold a request up until an instant (ns) or `release_held`. Returns whether the client is still there."""

@@ -15,7 +15,7 @@ from codeq_fake.http import replies
 from codeq_fake.http.endpoint import CallHandler, Endpoint
 from codeq_fake.http.operations import CLAIMS, AnyHandler, Operation
 from codeq_fake.http.rejections import RateLimited, Rejected
-from codeq_fake.http.replies import NO_REPLY, Reply, Wait
+from codeq_fake.http.replies import NO_REPLY, Reply, Wait, at_once
 from codeq_fake.http.request import Call, hang_up
 from codeq_fake.runtime.fake_server import FakeServer
 
@@ -202,7 +202,7 @@ def _skewed(handler: AnyHandler, skew: int, call: Call) -> Reply | Wait | Slices
     if not isinstance(answer, Wait):
         return answer
     attempt = answer.attempt
-    return answer._replace(attempt=lambda now: attempt(now + skew))
+    return answer._replace(attempt=lambda now: attempt(now + skew), next_chance=at_once)
 
 
 def _unseeing(handler: AnyHandler, name: str, call: Call) -> Reply | Wait | Slices[Reply]:
