@@ -57,7 +57,7 @@ def measure(effort: Effort) -> list[Row]:
             remark=f"{many:,.0f} cycles/s",
         ),
         under(
-            1.5,
+            0.7,
             "memory of a waiting task with a payload of 100 bytes",
             resident / _KIB,
             " KB",

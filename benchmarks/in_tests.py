@@ -70,7 +70,7 @@ def measure(effort: Effort) -> list[Row]:
     served, _ = _in_pytest("codeq_server", _SERVED_TESTS)
     hours = median(seconds_of_work(_HOURS) for _ in range(effort.repetitions))
     return [
-        under(3, "set-up and tear-down of a test with codeq", median(tests) * 1000, " ms"),
+        under(0.3, "set-up and tear-down of a test with codeq", median(tests) * 1000, " ms"),
         under(10, f"{_TESTS:,} tests with codeq, pytest's own time included", session, " s"),
         under(60, "set-up and tear-down of a test with codeq_server", median(served) * 1000, " ms"),
         under(3, f"{_HOURS} h of one task, its lease renewed every 20 s, auto clock", hours, " s"),

@@ -1,7 +1,8 @@
 """What each layer of a server adds to a create: `python -m benchmarks.layers`.
 
 The servers take turns, from an application that only answers up to the whole fake. All get the same requests from the
-same driver, so what a layer costs is the difference to the one before it.
+same driver, so what a layer costs is the difference to the one before it. With `--profile` each server prints at its
+end in which packages its time went.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from codeq_fake.serving.server import listen, serve, url_of
 
 from . import echo
 from .driver import TASKS_PATH
+from .samples import Samples
 from .servers import layer
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
     from .servers import Server
 
-_ROUNDS, _SECONDS = 25, 0.4
+_ROUNDS, _SECONDS = 17, 0.4
 _REPLY = b'{"ok":true}'
 _HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(_REPLY))]
 
@@ -84,8 +86,10 @@ _ON_OUR_SERVER: Mapping[str, Callable[[FakeServer], ASGIApp]] = MappingProxyType
 )
 
 
-def _serve(name: str) -> None:
+def _serve(name: str, *, with_profile: bool) -> None:
     """Print the URL of a layer in a line of JSON, then serve it until SIGTERM."""
+    if with_profile:
+        Samples(name).start()
     listener = listen("127.0.0.1", 0)
     print(json.dumps({"url": url_of(listener)}), flush=True)
     if name in _ON_UVICORN:
@@ -102,13 +106,12 @@ def _serve(name: str) -> None:
     )
 
 
-def _measure(clients: int) -> None:
+def _measure(clients: int, *, with_profile: bool) -> None:
     """Print the table."""
     costs: dict[str, list[float]] = {name: [] for name in (*_ON_UVICORN, *_ON_OUR_SERVER)}
     rates: dict[str, list[float]] = {name: [] for name in costs}
     with ExitStack() as stack:
-        paths = {_ECHO: echo.PATH}
-        servers = {name: stack.enter_context(layer(name, paths.get(name, TASKS_PATH))) for name in costs}
+        servers = {name: _start(stack, name, with_profile=with_profile) for name in costs}
         for _ in range(_ROUNDS):
             for name, server in servers.items():
                 rate, cost = _round(server, clients)
@@ -118,6 +121,11 @@ def _measure(clients: int) -> None:
     for name, cpu in costs.items():
         table.add_row(name, f"{median(rates[name]):,.0f}", f"{1e6 * median(cpu):.1f}")
     Console(width=200).print(table)
+
+
+def _start(stack: ExitStack, name: str, *, with_profile: bool) -> Server:
+    path = echo.PATH if name == _ECHO else TASKS_PATH
+    return stack.enter_context(layer(name, path, *["--profile"] if with_profile else []))
 
 
 def _round(server: Server, clients: int) -> tuple[float, float]:
@@ -131,12 +139,13 @@ def main() -> None:
     """Measure the layers, or serve one."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.layers", description="Measure the layers of a server.")
     parser.add_argument("--clients", type=int, default=1)
+    parser.add_argument("--profile", action="store_true", help="take samples, which costs some per cent")
     parser.add_argument("--serve", metavar="LAYER", help="serve one layer, and do nothing else")
     options = parser.parse_args()
     if options.serve is not None:
-        _serve(options.serve)
+        _serve(options.serve, with_profile=options.profile)
     else:
-        _measure(options.clients)
+        _measure(options.clients, with_profile=options.profile)
 
 
 if __name__ == "__main__":

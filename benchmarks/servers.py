@@ -66,9 +66,9 @@ def echo() -> Iterator[Server]:
 
 
 @contextmanager
-def layer(name: str, path: str) -> Iterator[Server]:
+def layer(name: str, path: str, *options: str) -> Iterator[Server]:
     """A layer of `benchmarks.layers`, loaded at `path`."""
-    with _started((*_LAYER, name)) as (url, pid):
+    with _started((*_LAYER, name, *options)) as (url, pid):
         yield Server(url, pid, path)
 
 

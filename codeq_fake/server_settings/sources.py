@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,9 @@ def _unknown(written: Mapping[str, Any], known: Mapping[str, Any]) -> list[str]:
     return unknown
 
 
+@cache
 def camel(name: str) -> str:
-    """The name of a setting in YAML."""
+    """The name of a setting in YAML. It is remembered: each fake reads all settings."""
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)
 
@@ -105,6 +107,8 @@ def _top_level(source: str, text: str) -> dict[str, Any]:
 
 def _load(source: str, text: str, *, typed: bool) -> dict[str, Any]:
     """The YAML document as a mapping; {} for an empty one."""
+    if not text:  # as most fakes in tests have it
+        return {}
     from codeq_fake.documents.yaml_text import read_yaml  # noqa: PLC0415 - slow, and often not needed
 
     try:
