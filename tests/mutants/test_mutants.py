@@ -38,7 +38,7 @@ def test_no_two_mutants_of_a_fact_are_alike() -> None:
 @pytest.mark.process
 @pytest.mark.slow(seconds=20)
 def test_a_sample_of_mutants_is_killed_by_cases_of_their_facts() -> None:
-    command = [sys.executable, "-m", "tests.mutants.run", "--seconds", "12"]
+    command = [sys.executable, "-m", "tests.mutants.run", "--seconds", "6"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -59,4 +59,4 @@ def function_calls(tasks: int) -> int:
 
 @pytest.mark.slow
 def test_a_history_four_times_as_long_takes_little_more_than_four_times_the_work() -> None:
-    assert function_calls(2000) < 5 * function_calls(500)
+    assert function_calls(1000) < 5 * function_calls(250)
