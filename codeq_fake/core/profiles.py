@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from .times import MILLISECOND, SECOND, floor_to_second, seconds
+from .times import MILLISECOND, NEVER, SECOND, floor_to_second, seconds
 
 _SECOND_MS = 1000
 
@@ -84,8 +84,14 @@ class Store:
         return key_gone_at - self.early_ms * MILLISECOND
 
     def throttle_end(self, interval_seconds: int, *, now: int) -> int:
-        """The instant (ns) from which a subscription may get a notice after the one at `now` (U5, P9)."""
-        return self.key_gone_at(interval_seconds, now=now) if self.has_ttl else now + seconds(interval_seconds)
+        """The instant (ns) from which a subscription may get a notice after the one at `now` (U5, P9).
+
+        A key that is set for no time at all has no time to live.
+        """
+        interval = seconds(interval_seconds)
+        if not self.has_ttl:
+            return now + interval
+        return self.key_gone_at(interval_seconds, now=now) if interval else NEVER
 
 
 def _second_of_end(lease_seconds: int, *, now: int) -> int:

@@ -120,6 +120,14 @@ def test_u5_a_subscription_hears_once_in_its_interval() -> None:
     assert heard(server) == [subscription]
 
 
+def test_u5_an_interval_that_wraps_around_to_no_time_never_ends() -> None:
+    server = Server()
+    subscription = server.subscribe(ttl_seconds=7200, min_interval_seconds=2**55)
+    assert heard(server) == [subscription]
+    server.wait(3600)
+    assert heard(server) == []
+
+
 def test_u5_the_interval_is_rounded_as_the_store_rounds() -> None:
     server = Server("kvrocks-2.8", now=START + 500 * MILLISECOND)
     server.subscribe(min_interval_seconds=1)

@@ -53,6 +53,14 @@ def test_the_content_of_an_artifact_is_in_its_file(contract: CaseContext) -> Non
         }
 
 
+@checks("S5.13")
+@needs("variants")
+def test_the_name_of_an_artifact_may_lead_out_of_the_folder_of_artifacts(contract: CaseContext) -> None:
+    with TemporaryDirectory() as folder, contract.server({"LOCAL_ARTIFACTS_DIR": f"{folder}/artifacts"}) as server:
+        _, reply = completed(server, [{"name": "../../../up", "contentBase64": "aGVsbG8="}])
+        assert reply.json["artifacts"] == [{"name": "../../../up", "url": f"file://{folder}/up"}]
+
+
 @checks("S5.9")
 def test_artifacts_without_url_and_content_are_dropped(contract: CaseContext) -> None:
     _, reply = completed(contract, [{"name": "neither"}, {"name": "empty", "url": "", "contentBase64": ""}, {}])

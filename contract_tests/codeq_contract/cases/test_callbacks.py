@@ -251,6 +251,17 @@ def test_a_webhooks_rate_limit_delays_its_callbacks(contract: CaseContext) -> No
         assert json.loads(first.body)["taskId"] != json.loads(second.body)["taskId"]
 
 
+@checks("L1.15")
+@needs("rate_limit", "variants")
+def test_a_webhooks_rate_limit_delays_the_second_try_of_a_callback(contract: CaseContext) -> None:
+    settings = {"RESULT_WEBHOOK_BASE_BACKOFF_SECONDS": "1"}
+    with contract.server(settings, yaml="rateLimit: {webhook: {requestsPerMinute: 15, burstSize: 1}}\n") as server:
+        hook = server.hook(500)
+        completed(server, hook)
+        first, second = received(server, hook, 2)
+        assert second.at - first.at >= 4 * SECOND - TICK
+
+
 @checks("W4.1", "W4.2", "W4.7")
 def test_a_redirect_keeps_the_post_or_makes_it_a_get(contract: CaseContext) -> None:
     for status, method in ((301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")):

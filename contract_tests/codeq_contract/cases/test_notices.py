@@ -114,6 +114,17 @@ def test_an_interval_that_the_store_refuses_stops_the_notices_of_all(contract: C
     assert counts([refused, hook]) == [0, 0]
 
 
+@checks("U5.6")
+@unless("pebble")
+def test_an_interval_of_no_nanoseconds_lets_one_notice_through(contract: CaseContext) -> None:
+    command, hook = contract.command(), contract.hook()
+    subscribed(contract, hook, command, minIntervalSeconds=2**55)
+    for priority in range(2):
+        contract.producer.created(command, priority=priority)
+        contract.clock.sleep(1.5)
+    assert len(hook.received) == 1
+
+
 @checks("U5.5")
 @unless("pebble")
 def test_only_the_first_of_a_group_is_asked_with_its_interval(contract: CaseContext) -> None:
@@ -378,6 +389,10 @@ def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: CaseCo
         kept = subscribed(server, server.hook(), server.command(), ttlSeconds=1)
         swept = subscribed(server, server.hook(), "GENERATE_MASTER", ttlSeconds=1)
         live = subscribed(server, server.hook(), "GENERATE_CREATIVE", ttlSeconds=60)
+        if server.time_bounds.exact:
+            at_the_sweep = subscribed(server, server.hook(), "GENERATE_MASTER", ttlSeconds=2)
+            server.clock.sleep(2.001)
+            assert server.worker.renew(at_the_sweep).status == 404
         server.clock.sleep(7)
         assert [server.worker.renew(each).status for each in (swept, live, kept)] == [404, 200, 200]
 

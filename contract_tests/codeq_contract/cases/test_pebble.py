@@ -34,6 +34,13 @@ def test_the_reaper_requeues_a_task_though_nobody_claims(contract: CaseContext) 
 
 
 @timed
+@checks("P1.3")
+@needs("admin")
+def test_a_task_that_the_reaper_requeued_is_counted_as_delayed(contract: CaseContext) -> None:
+    assert sizes(contract, reaped(contract)["command"]) == [0, 1, 0, 0]
+
+
+@timed
 @checks("P1.2")
 def test_the_reaper_looks_every_2_seconds(contract: CaseContext) -> None:
     tasks = [contract.leased(seconds) for seconds in (1, 2, 3, 4)]
@@ -152,6 +159,17 @@ def test_a_dead_letter_of_the_reaper_calls_the_webhook_of_its_task(contract: Cas
     }
 
 
+@timed
+@checks("P5.3")
+@needs("metrics")
+def test_a_dead_letter_of_the_reaper_is_counted_without_its_latency(contract: CaseContext) -> None:
+    task, patience = contract.leased(1, maxAttempts=1), contract.time_bounds.patience
+    contract.clock.eventually(lambda: contract.worker.seen(task)["status"] == "FAILED", within=patience)
+    command = task["command"]
+    assert metric(contract, "codeq_task_completed_total", command=command) == {("FAILED",): 1}
+    assert metric(contract, "codeq_task_processing_latency_seconds_count", command=command) == {}
+
+
 @webhooks
 @checks("P5.2")
 def test_a_dead_letter_of_a_claims_repair_calls_no_webhook(contract: CaseContext) -> None:
@@ -244,6 +262,24 @@ def test_a_clean_up_leaves_the_counts_of_a_queue(contract: CaseContext) -> None:
 
 
 @timed
+@checks("P8.4")
+def test_a_claim_finds_what_a_clean_up_left_of_leases_and_of_delays_that_are_over(contract: CaseContext) -> None:
+    with contract.server({}) as server:
+        held = server.leased(600)
+        command = held["command"]
+        server.producer.created(command, delaySeconds=3600)
+        server.producer.created(command, maxAttempts=1)
+        server.worker.nack(server.worker.claimed(command))
+        due = server.producer.create(command, delaySeconds=2)
+        assert server.admin.clean_up(before=long_after(server)).json["deleted"] >= 4
+        assert sizes(server, command) == [0, 2, 1, 1]
+        server.wait_out(server.delay_end(due, 2))
+        assert sizes(server, command) == [0, 2, 1, 1]
+        assert server.worker.claim(command).status == 204
+        assert sizes(server, command) == [0, 1, 0, 1]
+
+
+@timed
 @checks("P8.3")
 def test_a_clean_up_counts_the_seconds_in_which_a_task_changed(contract: CaseContext) -> None:
     with contract.server({}) as server:
@@ -315,12 +351,56 @@ def test_a_command_is_announced_only_as_a_subscriber_has_written_it(contract: Ca
 @webhooks
 @checks("P9.6", "U9.3")
 def test_an_expired_subscription_of_any_command_is_swept(contract: CaseContext) -> None:
-    with contract.server({"SUBSCRIPTION_CLEANUP_INTERVAL_SECONDS": "2"}) as server:
+    with contract.server({"SUBSCRIPTION_CLEANUP_INTERVAL_SECONDS": "1"}) as server:
         names = (server.command(), "GENERATE_MASTER")
         swept = [subscribed(server, server.hook(), name, ttlSeconds=1) for name in names]
-        live = subscribed(server, server.hook(), server.command(), ttlSeconds=60)
+        fields = {"eventTypes": [server.command()], "ttlSeconds": 4}
+        live = server.worker.subscribe(callbackUrl=server.hook().url, **fields)
+        server.clock.sleep(3.4)
+        renewed = server.worker.renew(live.json["subscriptionId"])
+        contract.surely_before(renewed, live.called + 4 * SECOND)
+        assert renewed.status == 200
+        server.clock.sleep(3)
+        assert [server.worker.renew(each).status for each in swept] == [404, 404]
+
+
+@webhooks
+@checks("P9.7")
+def test_the_sweep_counts_a_subscriber_less_to_its_command_in_lower_case(contract: CaseContext) -> None:
+    with contract.server({"SUBSCRIPTION_CLEANUP_INTERVAL_SECONDS": "2"}) as server:
+        command, hook = server.command(), server.hook()
+        subscribed(server, server.hook(), command.upper(), ttlSeconds=1)
         server.clock.sleep(7)
-        assert [server.worker.renew(each).status for each in (*swept, live)] == [404, 404, 200]
+        for expected in (0, 1):
+            subscribed(server, hook, command.lower(), ttlSeconds=60)
+            server.producer.created(command.lower())
+            assert len(hook.received) == 2 * expected
+
+
+@webhooks
+@checks("P9.8")
+def test_a_subscription_gets_notices_until_the_end_of_the_second_of_its_end(contract: CaseContext) -> None:
+    command, hook = contract.command(), contract.hook()
+    contract.wait_for_fraction(100 * MILLISECOND)
+    fields = {"eventTypes": [command], "ttlSeconds": 2}
+    end = parse_moment(contract.worker.subscribe(callbackUrl=hook.url, **fields).json["expiresAt"])
+    contract.clock.until(end + 300 * MILLISECOND)
+    late = contract.producer.create(command)
+    contract.surely_before(late, (end // SECOND + 1) * SECOND)
+    assert len(hook.received) == 1
+    contract.clock.until((end // SECOND + 1) * SECOND + 100 * MILLISECOND)
+    contract.producer.created(command)
+    assert len(hook.received) == 1
+
+
+@webhooks
+@checks("P9.9")
+def test_an_interval_that_is_negative_as_a_duration_is_none(contract: CaseContext) -> None:
+    command, hook = contract.command(), contract.hook()
+    subscribed(contract, hook, command, minIntervalSeconds=2**63 - 1)
+    for _ in range(2):
+        contract.producer.created(command)
+    assert len(hook.received) == 2
 
 
 # Keys, lists, batches and traces (P11 to P14).
@@ -345,10 +425,13 @@ def test_the_list_of_queues_has_those_with_tasks_of_all_tenants(contract: CaseCo
         theirs = server.caller("other_producer").created(command, delaySeconds=3600)["tenantId"]
         server.producer.created(command, maxAttempts=1, priority=9)
         server.worker.nack(server.worker.claimed(command))
+        server.worker.claimed(command, leaseSeconds=600)
+        server.producer.created(command)
         server.producer.created(f"{command}/x")
         prefix = f"codeq:q:{command.lower()}"
         reply = server.admin.queues()
-        expected = {f"{prefix}:{ours}:pending:3": 1, f"{prefix}:{theirs}:delayed": 1, f"{prefix}:{ours}:dlq": 1}
+        of_ours = {f"{prefix}:{ours}:{place}": 1 for place in ("pending:0", "inprog", "dlq")}
+        expected = {f"{prefix}:{theirs}:delayed": 1, **of_ours}
         assert (reply.json, list(reply.json)) == (expected, sorted(expected))
 
 
@@ -407,6 +490,12 @@ def reaped(contract: CaseContext, **fields: object) -> dict[str, Any]:
         within=contract.time_bounds.lateness / SECOND,
     )
     return contract.worker.seen(claim.json)
+
+
+def sizes(contract: CaseContext, command: str) -> list[int]:
+    """How many tasks the queue of a command has that are ready, delayed, in progress and dead."""
+    counts = contract.admin.queue(command).json
+    return [counts[name] for name in ("ready", "delayed", "inProgress", "dlq")]
 
 
 def stuck(contract: CaseContext) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def test_a_lease_that_ran_out_is_found_beside_one_that_was_renewed_often(contrac
     contract.producer.created(task["command"])
     other = contract.worker.claimed(task["command"], leaseSeconds=300)
     for number in range(200):
-        contract.worker.heartbeat(other, extendSeconds=300 + number)
+        assert contract.worker.heartbeat(other, extendSeconds=300 + number).status == 200
     contract.wait_out(lease)
     assert contract.worker.claim(task["command"]).status == 204
     assert "workerId" not in contract.worker.seen(task)

@@ -74,7 +74,8 @@ class Session:
     not_run: str = ""
 
     def begin(self) -> None:
-        """Start the server. Without one this ends the run."""
+        """Start the server, or another one if there was one. Without a server this ends the run."""
+        vars(self).pop("runner", None)
         _ = self.runner
 
     @cached_property

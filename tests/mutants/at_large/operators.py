@@ -71,7 +71,7 @@ def _constant(node: ast.Constant) -> Iterator[str]:
         case int(value):
             yield str(value + 1)
             yield f"({value - 1})"
-        case float(value):
+        case float(value) if value:
             yield str(value * 2)
         case str(value):
             yield repr(f"{value}x")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import coverage
@@ -58,7 +58,7 @@ class Reach:
         return {context for line in change.lines for context in by_line.get(str(line), ())}
 
 
-def record(items: Iterable[pytest.Item]) -> Mapping[str, Mapping[str, object]]:
+def record(items: Collection[pytest.Item]) -> Mapping[str, Mapping[str, object]]:
     """Run the cases and record the fields of their reach. The fake of this process is imported again."""
     signal.alarm(0)
     os.environ["COVERAGE_CORE"] = "ctrace"  # others see a line once, in its first case
@@ -68,9 +68,9 @@ def record(items: Iterable[pytest.Item]) -> Mapping[str, Mapping[str, object]]:
     import_again()
     import_rules()
     measured.switch_context(_START)
+    next(iter(items)).config.stash[SESSION].begin()
     seconds = {}
     for item in items:
-        _ = item.config.stash[SESSION].runner  # starts the server once
         measured.switch_context(item.nodeid)
         began = cpu_seconds()
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)

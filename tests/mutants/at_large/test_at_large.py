@@ -14,7 +14,7 @@ from tests.mutants.at_large.survivors import REASONS, listed, names
 
 #: How many entries wait for a trial, and how many changes for a case. Lower the numbers with them. They grow only with
 #: new rules.
-MOST_OPEN, MOST_MISSING = 58, 1
+MOST_OPEN, MOST_MISSING = 46, 1
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,7 @@ MOST_OPEN, MOST_MISSING = 58, 1
         ("a + b", ["pass", "((a) - (b))"]),
         ("a = 1", ["2", "(0)"]),
         ("a = 0.5", ["1.0"]),
+        ("a = 0.0", []),
         ("a = True", ["False"]),
         ("a.b = 'é', b'c'", ["pass", "'éx'", "b'cx'"]),
         ("a = f'{b}c'", ['""']),
