@@ -130,6 +130,7 @@ class View:
         return screen
 
     def _panes(self, update: dict[str, Any], width: int, height: int) -> list[Any]:
+        """The chosen pane, or as many as fit, each with its share of the height."""
         from rich.console import Group  # noqa: PLC0415 - as above
         from rich.layout import Layout  # noqa: PLC0415 - as above
         from rich.text import Text  # noqa: PLC0415 - as above

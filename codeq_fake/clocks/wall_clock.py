@@ -112,6 +112,7 @@ class WallClock(Clock):
         self._arm()
 
     def _arm(self) -> None:
+        """Set the alarm of the event loop to the next timer, if the clock runs and there is one."""
         if self._frozen is not None or (when := self._timers.next_due()) is None:
             return
         loop = asyncio.get_running_loop()

@@ -155,6 +155,7 @@ class Connection(RefusableConnection):
         scope["raw_path"], scope["query_string"] = path, query
 
     def _new_cycle(self) -> Cycle:
+        """The cycle that answers the request whose head has been read."""
         return Cycle(
             scope=self.scope,
             transport=self.transport,
@@ -283,6 +284,7 @@ class Connection(RefusableConnection):
             self.flow.pause_reading()
 
     def _parse_part(self, part: memoryview, cycle: RequestResponseCycle | None) -> None:
+        """Parse what has arrived for one request, unless its head is too long."""
         limit = self._admission.limits.head_bytes
         if self._overhead and self._overhead + _size_of_head(part) > limit:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"a head has at most {limit:,} bytes here")

@@ -127,6 +127,7 @@ def _check_path(name: str, path: str) -> None:
 
 
 def _event(submission: Submission) -> Event:
+    """The event that a result is for its task. Raises a `Refused` for a status that it must not have (S1)."""
     match submission.status:
         case "COMPLETED":
             if submission.result is None:

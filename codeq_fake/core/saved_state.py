@@ -99,6 +99,7 @@ def begin_dump(broker: Broker) -> dict[str, Any]:
 
 
 def _parts(broker: Broker, tasks: Iterator[dict[str, Any]], pending: Iterator[list[str]]) -> dict[str, Any]:
+    """The members of a saved state, with iterators of the tasks and of the pending lists, which may be long."""
     counters, subscriptions = broker.counters, broker.subscriptions
     subscribed = [(one, one.expires_at, one.throttled_until) for one in subscriptions.by_id.values()]
     delivered = [(one.callback, one.due_at) for one in broker.callbacks.deliveries.values()]
@@ -142,6 +143,7 @@ def _leftovers(queue: Queue) -> Iterator[tuple[str, int, str]]:
 
 
 def _restore_leftover(queue: Queue, place: str, number: int, task_id: str) -> None:
+    """Put back the id of a deleted task: `number` is its priority if it was ready, its due time (ns) if delayed."""
     left = queue.leftovers = queue.leftovers or Leftovers()
     match place:
         case "ready":

@@ -88,6 +88,7 @@ def _check_name(name: str) -> None:
 
 
 def _check(policy: Policy, name: str) -> None:
+    """Raise InvalidTopic for the first field of a policy that is out of range."""
     if not 1 <= len(policy.tiers) <= MOST_TIERS:
         raise errors.InvalidTopic("priorityTiers", f"must contain between 1 and {MOST_TIERS} priorities")
     seen: set[int] = set()

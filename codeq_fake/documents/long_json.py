@@ -147,6 +147,7 @@ def _items(text: str, at: int, short: int, items: list[Any]) -> Generator[None, 
 
 
 def _string(text: str, at: int, short: int) -> _Read:
+    """Read a string in parts of at most `short` characters. A surrogate pair is never divided."""
     parts: list[str] = []
     opening, at = at, at + 1
     while text[at : at + 1] != '"':

@@ -105,6 +105,7 @@ _BOUNDS = (*map(str, LATENCY_BOUNDS), "+Inf")
 
 
 def _gauges(broker: Broker, now: int) -> Iterator[_Family]:
+    """The gauges: the depths of the built-in commands' queues without tenant, and live subscriptions (L2)."""
     depths = {command: broker.queue_stats(command, tenant="") for command in BUILT_IN_COMMANDS}
     yield _Family(
         "Gauge",
@@ -139,6 +140,7 @@ def _gauges(broker: Broker, now: int) -> Iterator[_Family]:
 
 
 def _counters(counts: Counters) -> Iterator[_Family]:
+    """The counters and the histogram of what the server has done so far, in the server's order (L2)."""
     for name, text, by_command in (
         ("lease_expired", "Total number of lease expirations detected during claim-time repair.", counts.lease_expired),
         ("task_claimed", "Total number of tasks claimed by workers.", counts.claimed),

@@ -72,6 +72,7 @@ def _policy(fields: dict[str, Any]) -> Policy:
 
 
 def _reply(topic: Topic, status: int) -> Reply:
+    """The reply with a topic: limits that are 0 are left out."""
     policy = topic.policy
     limits = {"retentionSeconds": policy.retention, "maxConsumers": policy.max_consumers}
     fields: dict[str, Any] = {

@@ -157,6 +157,7 @@ class FakeServer:
         )
 
     def _new_broker(self, config: Config) -> tuple[RandomSource, Broker]:
+        """An empty broker for a configuration, with the source of its ids."""
         source = RandomSource(config.seed)
         broker = Broker(
             settings=config.settings,

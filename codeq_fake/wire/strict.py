@@ -68,6 +68,7 @@ def _bind(value: Value, struct: StrictStruct) -> dict[str, Any]:
 
 
 def _value(value: Value, wanted: str, field: str) -> Any:  # noqa: ANN401 - of the type `wanted`
+    """The value of a field, whose type is written as in Go. Raises StrictError if it has another."""
     if wanted == "[]int" and isinstance(value, list):
         return [0 if item is None else _value(item, "int", field) for item in value]
     if wanted == "string" and isinstance(value, str):
@@ -193,6 +194,7 @@ def _end_of_literal(text: str, at: int, literal: str) -> int:
 
 
 def _end_of_number(text: str, at: int) -> int:
+    """Where a number ends. Raises StrictError with the text of Go's decoder if it is malformed."""
     if text[at] == "-":
         at += 1
         if _char(text, at) not in _DIGITS:

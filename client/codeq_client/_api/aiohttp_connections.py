@@ -55,6 +55,7 @@ class AiohttpConnections:
                 return await self._exchange(step, headers)
 
     async def _exchange(self, step: Send, headers: dict[str, str]) -> Reply:
+        """Send the request of a step, and read its whole reply."""
         async with self._open_session().request(
             step.call.method,
             URL(self._base_url + step.call.path, encoded=True),

@@ -198,6 +198,7 @@ class CodeQ(BaseClient[Transport]):
             flow.close()  # what it holds is free at once, also after a cancellation
 
     async def _perform(self, step: Step) -> Reply | str | None:
+        """Perform a step, and return its outcome."""
         match step:
             case Send():
                 connections = self._here().connections

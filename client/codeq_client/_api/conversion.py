@@ -61,6 +61,7 @@ def to_json(value: object, path: str = "$") -> Json:
 
 
 def _to_json(value: object, path: str) -> Json:  # noqa: PLR0911 - a dispatch on types: one return for each
+    """Return a value as JSON has it. `path` says where it is, for the text of an `EncodeError`."""
     kind = type(value)
     # Most values, and quicker than the dispatch.
     if kind in _UNCHANGED or (kind is int and -_MOST_EXACT <= value <= _MOST_EXACT):  # type: ignore[operator]  # an int

@@ -259,6 +259,7 @@ class ClaimLoop:
             self._claim_answered.set()
 
     async def _fill_slots(self, group: asyncio.TaskGroup) -> None:
+        """Claim in batches without waiting, until no slot is free or nothing is left to claim."""
         idle: set[str] = set()  # commands that had no task although it was their turn
         while self.running < self._concurrency and not (self.stopping or self.paused):
             claimable = [command for command in self._claimable() if command not in idle]
@@ -286,6 +287,7 @@ class ClaimLoop:
         return [command for command in claimable if self._limits.allowance(command) >= asked], asked
 
     async def _receive(self, group: asyncio.TaskGroup, tasks: Sequence[Task], sent: float) -> None:
+        """Start a delivery for each task of a claim that was sent at `sent`."""
         self._was_ever_answered = self._is_answered = True
         self._context.emit(Polled(len(tasks), self._clock.monotonic() - sent))
         if tasks:

@@ -107,6 +107,7 @@ class ResultBatches:
                 result.tried.set_result(outcome)
 
     def _request(self, held: Sequence[_Result]) -> Flow[_Tried]:
+        """Send results in one request, and return what became of each. A lone one is sent by its own call."""
         core, timeout, guard = self._codeq.core, held[0].policy.timeout, partial(_check, held)
         if len(held) == 1:
             yield from core.send(held[0].call, retries=0, timeout=timeout, guard=guard)

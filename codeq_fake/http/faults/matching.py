@@ -70,6 +70,7 @@ def _tasks(operation: Operation, call: Call, fields: Mapping[str, Any]) -> Itera
 
 
 def _commands(operation: Operation, call: Call, fields: Mapping[str, Any], tasks: Iterable[str]) -> Iterable[str]:
+    """The commands that a request is about: those in its body or path, else those of its tasks."""
     match operation.name:
         case "create":
             return (fields.get("command", ""),)

@@ -154,6 +154,7 @@ _PARTS: Mapping[type[TaskEvent], str] = {
 
 
 def _task(task_id: str, events: Iterable[TaskEvent], settings: Settings) -> TaskHistory:
+    """The history of one task, from all events about it."""
     parts: defaultdict[str, list[Any]] = defaultdict(list)
     for event in events:
         parts[_PARTS[type(event)]].append(event)

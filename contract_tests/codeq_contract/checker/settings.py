@@ -102,6 +102,7 @@ class Settings:
 
 
 def _caller(header: Header, name: str) -> Caller:
+    """The subject and the tenant of a named caller of the recording (A3, A9)."""
     identity = header.identities[name]
     claims: Mapping[str, Any] = identity.claims
     subject = claims.get("sub") or ""

@@ -108,6 +108,7 @@ class _Draft:
             yield Send(place, "GET", target, caller, (BEARER,))
 
     def _request(self, number: int) -> Send:
+        """The next request of a session, drawn by the weights of the operations."""
         rnd = self.rnd
         [operation] = rnd.choices(words.OPERATIONS, [each.weight for each in words.OPERATIONS])
         self.oddity = max(self.usual_oddity, operation.oddity)
@@ -125,6 +126,7 @@ class _Draft:
     # Targets.
 
     def _target(self, path: str) -> str:
+        """A path with the ids that its placeholders stand for, rarely changed to an odd one, and perhaps a query."""
         path = path.replace("{task}", self._id(self.tasks)).replace("{subscription}", self._id(self.subscriptions))
         path = path.replace("{held}", self._held())
         path = path.replace("{command}", self.rnd.choice(words.COMMANDS_IN_PATHS))
@@ -165,6 +167,7 @@ class _Draft:
     # Callers and headers.
 
     def _caller(self, side: str, scope: str) -> str:
+        """The name of a caller on this side of the API; sometimes another one. Empty if there is none."""
         rnd = self.rnd
         side = rnd.choice(("producer", "worker", "admin")) if side == "reader" or self._is_odd() else side
         if rnd.random() < _OTHER_CALLER:
@@ -178,6 +181,7 @@ class _Draft:
         return side if side in self.grammar.callers else "producer" * bool(side)
 
     def _headers(self, side: str) -> tuple[tuple[str, str], ...]:
+        """The token of the caller, and rarely odd headers."""
         rnd = self.rnd
         headers = [(BEARER[0], rnd.choice(words.AUTHORIZATIONS)) if self._is_odd() else BEARER]
         if not side or self._is_odd():
@@ -206,6 +210,7 @@ class _Draft:
         return self.rnd.randint(1, _MOST_ITEMS)
 
     def _object(self, kind: str) -> Body:
+        """A JSON object with the usual fields of this kind of body, some of the others, and rarely odd ones."""
         rnd = self.rnd
         fields = words.FIELDS["result" if kind == "result_of" else kind]
         members = [f'"taskId":"{self._held()}"'] if kind == "result_of" else []
@@ -228,6 +233,7 @@ class _Draft:
         return self.rnd.choice((name.upper(), name.title(), name.replace("s", "\u017f"), f"{name} ", escaped))
 
     def _value(self, name: str, values: Sequence[str]) -> str:
+        """One of the values of a field as JSON, with times and numbers in place of their names; rarely an odd one."""
         rnd, pace = self.rnd, self.grammar.pace
         if name == "waitSeconds" and rnd.random() < pace.polls:
             return "1"

@@ -45,6 +45,7 @@ def document(outcome: Outcome, pair: Pair) -> dict[str, Any]:
 
 
 def _entry(difference: Difference) -> Mapping[str, Any]:
+    """A difference with the smallest plan that shows it, for JSON."""
     exchanges = {exchange.request.number: exchange for exchange in difference.smallest.exchanges}
     return {
         "route": difference.kind.route,
@@ -61,6 +62,7 @@ def _entry(difference: Difference) -> Mapping[str, Any]:
 
 
 def _steps(plan: Plan, exchanges: Mapping[int, Exchange]) -> Iterator[Mapping[str, Any]]:
+    """The waits of a plan, and those of its requests that were sent, with both replies."""
     for step in plan:
         if isinstance(step, Wait):
             yield {"wait": step.seconds}

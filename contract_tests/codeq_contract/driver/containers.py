@@ -119,6 +119,7 @@ class Containers:
                     yield Served(url, self.profile, about, lambda: {"server": _log(server), "store": _log(store)})
 
     def _environment(self, setup: Setup) -> dict[str, str]:
+        """The environment variables of the server's container."""
         return {
             "LOCAL_ARTIFACTS_DIR": "/tmp/codeq-artifacts",  # noqa: S108 - inside the container
             **setup.environment,

@@ -154,6 +154,7 @@ def _answers(launch: Launch, process: Process) -> bool:
 
 @contextmanager
 def _started(launch: Launch, port: int) -> Iterator[Process]:
+    """Start the program on a port, in a process group, which is ended with the context. Raises NotRunError."""
     command, output = launch.command(port), launch.folder / f"{Path(launch.program.words[0]).name}.log"
     with output.open("wb") as log:
         try:

@@ -49,6 +49,7 @@ class ServedFakes:
 
     @contextmanager
     def _in_this_process(self, setup: Setup) -> Iterator[Served]:
+        """A fake on a port, served by a thread of this process."""
         # Other targets do without the fake and its dependencies.
         from codeq_fake.testing import FakeCodeQ, Profile  # noqa: PLC0415 - as above
 

@@ -61,6 +61,7 @@ class Handler(BaseHTTPRequestHandler):
         RECEIVED[path].append({"at": at, "method": self.command, "path": path, "headers": headers, "body": body})
 
     def _hook(self, at: int, path: str) -> None:
+        """Keep a request to the webhook, and answer it as the suite has asked for this path."""
         self._keep(at, path)
         answer = ANSWERS[path].popleft() if ANSWERS[path] else DEFAULT
         if answer["hangs"]:

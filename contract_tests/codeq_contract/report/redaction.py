@@ -30,6 +30,7 @@ def without_secrets(text: str, driver: Driver) -> str:
 
 
 def _shown(exchange: Exchange, start: int, driver: Driver) -> ShownExchange:
+    """A request with its reply, with times in seconds since `start`."""
     request, reply = exchange.request, exchange.reply
     headers = "".join(f"\n{name}: {_short(value, driver)}" for name, value in request.headers.items())
     return ShownExchange(

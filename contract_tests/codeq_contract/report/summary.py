@@ -16,6 +16,7 @@ def summary(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[str]:
+    """The lines of the summary: the target, the levels, the facts, and then the cases by verdict."""
     yield f"## CodeQ contract on {report.target}: {report.outcome}"
     yield ""
     if report.not_run:
@@ -39,6 +40,7 @@ def _lines(report: Report) -> Iterator[str]:
 
 
 def _cases(verdict: Verdict, cases: list[CaseResult]) -> Iterator[str]:
+    """The cases with one verdict, each with the first line of its reason."""
     if not cases:
         return
     yield ""

@@ -40,6 +40,7 @@ class ConfigurationFile:
         return "\n".join(self._lines()) + "\n"
 
     def _lines(self) -> Iterator[str]:
+        """The parts of the file; what is not known is a comment with an example."""
         yield "# The configuration of `codeq-contract run --config FILE` for a deployment. It may hold secrets."
         yield "target: url"
         yield "# The part of the server's addresses before /v1."

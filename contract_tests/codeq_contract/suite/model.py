@@ -123,6 +123,7 @@ class Model:
             self._compare(task, reply)
 
     def _repair(self, command: int, called: int, returned: int) -> None:
+        """Move what a claim between these moments has moved: due tasks to the list, expired leases to a delay (K7)."""
         tasks = [task for task in self._tasks.values() if task.command == command]
         due = [task for task in tasks if task.due is not None and _over(task.due, called, returned)]
         for task in sorted(due, key=lambda task: (task.due and task.due.earliest, task.id)):

@@ -219,6 +219,7 @@ class Options:
         return StoreProgram(Program.of(self.store or _STORE_PROGRAM, "--store"))
 
     def _containers(self) -> ServerTarget:
+        """The target with containers. Raises OptionsError if there is no engine."""
         from codeq_contract.driver.containers import Containers  # noqa: PLC0415 - needs testcontainers
 
         try:
