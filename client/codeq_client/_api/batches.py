@@ -203,6 +203,8 @@ class _Parts(Generic[Item, Encoded, T]):
         self._operation = operation
         self._left = self._encoded(items)
         self._next: Part[Item, Encoded] | None = None
+        self._interrupt: BaseException | None = None
+        """What ended the encoding, such as a Ctrl-C. It must reach the caller, who would miss items."""
         self._unread: tuple[Part[Item, Encoded], Sequence[Any]] = ([], [])
 
     @property
@@ -217,7 +219,7 @@ class _Parts(Generic[Item, Encoded, T]):
         return part
 
     def prepare(self) -> None:
-        """Read the answers to the last part, and encode the next one, unless that is done. Raises nothing."""
+        """Read the answers to the last part, and encode the next one, unless that is done. No error is raised."""
         part, answers = self._unread
         self._unread = ([], [])
         for (index, item, _), answer in zip(part, answers, strict=True):
@@ -229,8 +231,14 @@ class _Parts(Generic[Item, Encoded, T]):
         self._unread = (part, answers)
 
     def _encode_next(self) -> None:
-        if self._next is None:
-            self._next = list(islice(self._left, calls.MAX_BATCH))
+        if self._interrupt is not None:
+            raise self._interrupt
+        try:
+            if self._next is None:
+                self._next = list(islice(self._left, calls.MAX_BATCH))
+        except BaseException as error:
+            self._interrupt = error
+            raise
 
     def _read(self, index: int, item: Item, answer: Any) -> T | Rejected:  # noqa: ANN401 - the server's object
         try:

@@ -158,6 +158,30 @@ async def test_a_batch_that_is_cancelled_keeps_the_keys_of_what_may_have_been_cr
     assert len(scenario.fake.tasks()) == 300
 
 
+class Interrupt(BaseException):
+    """An exception of the user's code that is no error, such as a Ctrl-C."""
+
+
+class Interrupting:
+    def model_dump(self, **_options: Any) -> Any:
+        raise Interrupt
+
+
+@pytest.mark.asyncio
+async def test_an_interrupt_while_the_next_part_is_encoded_reaches_the_caller(scenario: Scenario) -> None:
+    async def answer(_request: Any, forward: Any) -> Any:
+        response = await forward()
+        await asyncio.sleep(0.01)
+        return response
+
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    scenario.network.fail("claim", answer)
+    payloads: list[Any] = [1] * 250
+    payloads[120] = Interrupting()
+    with pytest.raises(Interrupt):
+        await scenario.codeq.create_batch(NewTask(command="X", payload=payload) for payload in payloads)
+
+
 class Refusing:
     def model_dump(self, **_options: Any) -> Any:
         raise ZeroDivisionError("no such price")
