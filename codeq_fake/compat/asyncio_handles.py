@@ -24,12 +24,14 @@ class Owner(Protocol):
 
     #: Whether its callbacks run now.
     runs: bool
+    #: For how long the callback that runs has blocked the owner (s).
+    blocked_for: float
 
     def keep(self, handle: asyncio.Handle) -> None:
         """A callback of an owner that does not run. It may be kept for later."""
 
-    def has_run(self) -> None:
-        """A callback has run."""
+    def unblock_later(self) -> None:
+        """A callback that has blocked it has run."""
 
     def exit(self, reason: SystemExit) -> None:
         """A callback wants to end the process."""
@@ -134,12 +136,10 @@ class OwnedLoop(asyncio.SelectorEventLoop):
                     handle._run()  # noqa: SLF001 - as above
                 except SystemExit as reason:
                     owner.exit(reason)
-                owner.has_run()
+                if owner.blocked_for:
+                    owner.unblock_later()
             else:
                 owner.keep(handle)
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Asyncio counts cancelled timers. Here they go when their turn comes."""
 
 
 class _OwnedHandle(asyncio.Handle):
@@ -156,6 +156,8 @@ class _OwnedHandle(asyncio.Handle):
 
 
 class _OwnedTimer(asyncio.TimerHandle):
+    """A timer. It is initialized and cancelled without asyncio's layers for it: each timeout of a request is one."""
+
     __slots__ = ("owner", "place")
 
     def __init__(
@@ -175,6 +177,10 @@ class _OwnedTimer(asyncio.TimerHandle):
         loop.timers_set += 1
         #: Its place among the timers.
         self.place = (when, loop.timers_set)
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback = self._args = None  # type: ignore[assignment]  # as asyncio's own
 
     def __lt__(self, other: object) -> bool:
         return self.place < other.place  # type: ignore[attr-defined, no-any-return]  # all timers are of this class

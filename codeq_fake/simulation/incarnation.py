@@ -78,13 +78,12 @@ class Incarnation:
         if self.end is None or is_step(handle):
             self._kept.append(handle)
 
-    def has_run(self) -> None:
-        """If the callback has slept, the whole process stands still for that long."""
-        if self.blocked_for:
-            seconds, self.blocked_for = self.blocked_for, 0.0
-            self._is_blocked = True
-            self.runs = False
-            self._loop.call_later(seconds, self._unblock, context=Context())
+    def unblock_later(self) -> None:
+        """The callback that ran has slept: the whole process stands still for that long."""
+        seconds, self.blocked_for = self.blocked_for, 0.0
+        self._is_blocked = True
+        self.runs = False
+        self._loop.call_later(seconds, self._unblock, context=Context())
 
     def exit(self, reason: SystemExit) -> None:
         """`sys.exit` was called in a callback."""
@@ -98,7 +97,8 @@ class Incarnation:
             context.run(function, *args)
         except SystemExit as reason:
             self.exit(reason)
-        self.has_run()
+        if self.blocked_for:
+            self.unblock_later()
 
     def finish(self, how: End) -> None:
         """The process is over."""

@@ -132,7 +132,10 @@ class Network:
 
     def link(self, sender: str, receiver: str) -> Link:
         """The way from one host to another."""
-        return self._links.setdefault((sender, receiver), Link())
+        link = self._links.get((sender, receiver))
+        if link is None:
+            link = self._links[sender, receiver] = Link()
+        return link
 
     def heal(self, sender: str, receiver: str) -> None:
         """End a cut. What waits is sent."""

@@ -22,13 +22,14 @@ class Recorder:
         self.runs = True
         self.kept: list[asyncio.Handle] = []
         self.exits: list[SystemExit] = []
-        self.turns = 0
+        self.blocked_for = 0.0
+        self.unblocked = 0
 
     def keep(self, handle: asyncio.Handle) -> None:
         self.kept.append(handle)
 
-    def has_run(self) -> None:
-        self.turns += 1
+    def unblock_later(self) -> None:
+        self.unblocked += 1
 
     def exit(self, reason: SystemExit) -> None:
         self.exits.append(reason)
@@ -65,9 +66,10 @@ def test_an_owner_decides_which_callbacks_and_timers_run() -> None:
     loop.run_until_complete(asyncio.sleep(0.001))
     assert (ran, len(recorder.kept)) == (["no owner's"], 2), OWNED
     recorder.runs = True
+    recorder.blocked_for = 1.0
     loop.run_again(recorder.kept)
     loop.run_until_complete(asyncio.sleep(0))
-    assert (ran, recorder.turns) == (["no owner's", "soon", "later"], 2), OWNED
+    assert (ran, recorder.unblocked) == (["no owner's", "soon", "later"], 2), OWNED
     loop.close()
 
 
@@ -90,6 +92,16 @@ def test_timers_of_one_instant_fire_in_the_order_in_which_they_were_set() -> Non
         loop.call_at(when, fired.append, n)
     loop.run_until_complete(asyncio.sleep(0.01))
     assert fired == list(range(50)), ORDERED
+    loop.close()
+
+
+def test_a_timer_that_is_cancelled_does_not_fire() -> None:
+    loop, fired = Loop(), list[int]()
+    timers = [loop.call_later(0.001, fired.append, n) for n in range(3)]
+    timers[1].cancel()
+    assert [timer.cancelled() for timer in timers] == [False, True, False]
+    loop.run_until_complete(asyncio.sleep(0.01))
+    assert fired == [0, 2], ORDERED
     loop.close()
 
 
