@@ -93,6 +93,7 @@ class PrometheusHook:
                 pass
 
     def _count_end(self, event: TaskEnded) -> None:
+        """Count a task that has ended, and forget what is measured while one runs."""
         command = event.task.command
         self._ended.labels(command=command, settled=event.settled.value).inc()
         self._seconds.labels(command=command).observe(event.seconds)

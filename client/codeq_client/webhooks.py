@@ -216,6 +216,7 @@ _TEXTS = ("taskId", "eventType", "status", "error", "completedAt", "sentAt", "no
 
 
 def _message(wire: Mapping[str, Any]) -> ResultCallback | QueueReady:
+    """Read the body of a callback or a notice. Raises what a malformed one causes."""
     fields = {name: value for name, value in wire.items() if value is not None}
     for name in _TEXTS:
         if not isinstance(fields.get(name, ""), str):

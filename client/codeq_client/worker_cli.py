@@ -165,6 +165,7 @@ def _metrics(worker: Worker, queues: contextlib.ExitStack | None) -> WorkerMetri
 
 
 def _probes(worker: Worker, port: int, host: str, metrics: Callable[[], bytes] | None) -> HealthServer:
+    """Start to serve the probes. Raises `ClickException` if the port is taken."""
     from .health import HealthServer  # noqa: PLC0415 - as above
 
     try:

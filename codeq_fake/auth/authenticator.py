@@ -92,6 +92,7 @@ class Authenticator:
         return self._producer_provider.authenticate(_bearer_token(authorization), now=now)
 
     def _authenticate_worker(self, authorization: str | None, now: int) -> Authentication:
+        """Authenticate a worker's token, or if that is allowed a producer's in its place (A6)."""
         try:
             return self._authenticate_real_worker(authorization, now)
         except Unauthenticated:

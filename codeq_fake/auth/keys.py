@@ -289,6 +289,7 @@ def _tls(scheme: str) -> ssl.SSLContext:
 
 
 async def _content(response: httpx.Response) -> bytes:
+    """The body of a reply with keys. Raises FetchFailed for another status, or a body that is too long."""
     if response.status_code != _OK:
         raise FetchFailed(f"JWKS endpoint returned status {response.status_code}")
     content = bytearray()

@@ -122,6 +122,7 @@ def read_env_file(ctx: click.Context, _: click.Parameter, given: Path | None) ->
 
 
 def _parse(text: str, shown: str) -> Mapping[str, str]:
+    """The variables in the text of a file that messages call `shown`. Ends the program if a line is malformed."""
     from dotenv import dotenv_values  # noqa: PLC0415 - only needed with such a file
     from dotenv.parser import parse_stream  # noqa: PLC0415 - as above
 

@@ -129,6 +129,7 @@ class Fake:
         )
 
     def _read(self, answer: httpx.Response) -> dict[str, Any]:
+        """The JSON object in a reply. Ends the program if there is none, or if the fake refused the call."""
         try:
             body = answer.json()
         except (ValueError, RecursionError):
@@ -138,6 +139,7 @@ class Fake:
         return body
 
     def _refuse(self, answer: httpx.Response, body: object) -> NoReturn:
+        """End the program with the fake's reason for a refusal, and with a remedy if there is a usual one."""
         reason = body.get("error") if isinstance(body, dict) else None
         if not isinstance(reason, str):
             exit_with(self._why_no_fake(answer), FAILED)

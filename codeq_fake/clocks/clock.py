@@ -115,6 +115,7 @@ class Clock(ABC):
         return timer
 
     def _goal(self, to: int | None, by: int) -> int:
+        """The instant to advance to. Raises TimeWentBackError or EndOfTimeError."""
         now = self.now()
         goal = now + by if to is None else to
         if goal < now:

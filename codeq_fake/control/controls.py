@@ -311,6 +311,7 @@ class Controls(ClockControls, StateControls, JournalControls):
         return await in_slices(self._begin_queues())
 
     def _begin_queues(self) -> Slices[dict[str, Any]]:
+        """What `begin_queues` returns."""
         broker = self._runtime.broker
         keys = yield from in_order(list(broker.store.queues))
         spelled = yield from representations.spelled_commands(broker)

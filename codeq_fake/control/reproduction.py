@@ -194,6 +194,7 @@ def _arguments(runtime: FakeServer, entry: Request) -> str:
 
 
 def _assertions(request: Request) -> str:
+    """The lines of a test that expect the reply of a request."""
     lines = [f"    assert reply.status_code == {request.status}"]
     if request.reply and b"traceParent" not in request.reply:  # whose last part is chance
         try:

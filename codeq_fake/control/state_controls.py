@@ -61,6 +61,7 @@ class StateControls:
             await in_slices(emptied(state))
 
     def _restore(self, state: Mapping[str, Any]) -> Slices[payloads.Health]:
+        """Check a state, and then put it in the place of this fake's own. Raises BadRequestError."""
         try:
             loaded = yield from saved_state.load(state)
         except saved_state.InvalidState as error:

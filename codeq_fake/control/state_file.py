@@ -144,6 +144,7 @@ else:
         fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _lock(lock_file: Path) -> int:
+        """Hold the lock file, and return its descriptor. Raises OSError if another process holds it."""
         while True:
             lock = os.open(lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

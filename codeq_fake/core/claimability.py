@@ -56,6 +56,7 @@ def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
 
 
 def _of_leased(broker: Broker, task: Task, *, now: int) -> Claimable:
+    """Why a task with a lease cannot be claimed, and from when it can be requeued."""
     expired_at = broker.profile.store.lease_expired_from(task.lease_expiry)
     repaired_from = broker.requeueing.repairs_from(task.tenant, task.command)
     if expired_at > now:

@@ -160,6 +160,8 @@ def _sequence(make: Callable[[Any], Any], item: Codec, most: int) -> Codec:
 
 
 def _row(make: Callable[[Any], Any], columns: list[Codec]) -> Codec:
+    """The codec of a tuple or dataclass that is a list in JSON."""
+
     def load(value: object) -> object:
         if not isinstance(value, list | tuple) or len(value) != len(columns):
             raise _mismatch(value, f"a list of {len(columns)}")

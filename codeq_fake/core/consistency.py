@@ -74,6 +74,7 @@ def contradictions(broker: Mapping[str, Any]) -> Iterator[str | None]:
 
 
 def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str | None]:
+    """A sentence for each id that is there more than once, or is empty."""
     counts: Counter[str] = Counter()
     for part in batches(list(ids)):
         counts.update(part)
@@ -195,6 +196,7 @@ def _is_result(text: str | None) -> Slices[bool]:
 
 
 def _is_json(text: str, wanted: type) -> Slices[bool]:
+    """Whether a text is the JSON of a value of this type."""
     try:
         if len(text) < LONG:
             return isinstance(json.loads(text, parse_constant=no_constant), wanted)

@@ -81,6 +81,7 @@ class DueHeap:
             yield
 
     def _step(self) -> None:
+        """Move some entries that are not outdated into the new heap."""
         old = self.old or []
         for entry in old[: -_STEP - 1 : -1]:
             if self.find(entry) is not None:

@@ -50,6 +50,7 @@ def visible_at(run_at: str, delay_seconds: int, *, now: int) -> int | None:
 
 
 def _parse(run_at: str) -> int | None:
+    """The instant (ns) of an RFC 3339 text. None for an empty text and for Go's zero time. Raises InvalidRunAt."""
     if not run_at:
         return None
     try:

@@ -57,6 +57,7 @@ def _decoded(body: bytes, struct: Struct) -> dict[str, Any]:
 
 
 def _prepared(fields: dict[str, Any], struct: Struct) -> dict[str, Any]:
+    """The fields with contents decoded, and without items beyond the first that is too many."""
     for name, value in fields.items():
         kind = struct.fields[name]
         if name == _CONTENT:

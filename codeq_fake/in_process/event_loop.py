@@ -95,6 +95,7 @@ class Home:
         return asyncio.run_coroutine_threadsafe(_awaited(function), home)
 
     def _find_for_blocking(self, *, in_loops: bool) -> asyncio.AbstractEventLoop:
+        """The fake's loop, started if it does not run, for blocking code. Raises RuntimeError as `block` does."""
         here = running_loop()
         with self._moving:
             home = self._find()

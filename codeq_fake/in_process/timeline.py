@@ -107,6 +107,7 @@ def _shortened(text: str) -> str:
 
 
 def _task(task: TaskInFull) -> Iterator[str]:
+    """The lines about one task: its state, its first and last events, its lease, and why it cannot be claimed."""
     yield f"task {task['id']}  {task['command']}  {task['status']}, {task['lastKnownLocation']}"
     events = list(_events(task["history"]))
     first, middle, last = events[:1], events[1:-MOST_EVENTS], events[1:][-MOST_EVENTS:]

@@ -206,6 +206,7 @@ class FakeServer:
         self._start_over(config or self.config, clock)
 
     def _start_over(self, config: Config, clock: Clock | None) -> None:
+        """Begin with an empty broker, and end what waits for the old one."""
         self.release()
         if len(self.broker.store.tasks) > _MANY:
             # To free all at once would hold the loop up, too.

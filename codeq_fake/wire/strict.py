@@ -82,6 +82,7 @@ def _value(value: Value, wanted: str, field: str) -> Any:  # noqa: ANN401 - of t
 
 
 def _kind(value: Value) -> str:
+    """What Go calls a JSON value in its errors."""
     match value:
         case bool():
             return "bool"

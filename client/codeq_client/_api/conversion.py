@@ -88,6 +88,7 @@ def _to_json(value: object, path: str) -> Json:  # noqa: PLR0911 - a dispatch on
 
 
 def _fields_of(value: object, path: str) -> object:
+    """Return the fields of a dataclass, an attrs object or a pydantic model. Raises `EncodeError` for other objects."""
     kind: Any = type(value)
     if dataclasses.is_dataclass(kind):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(kind)}

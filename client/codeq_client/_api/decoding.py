@@ -59,6 +59,7 @@ _RECORD_FIELDS = _table(
 
 
 def _build(kind: type[T], wire: Object, table: Table) -> T:
+    """Read an object by a table of its fields; fields that the table does not have go to `extra`."""
     known: dict[str, Any] = {}
     extra: dict[str, Any] = {}
     for key, value in wire.items():

@@ -185,6 +185,7 @@ class Delivery:
         return self._handler.outcome_of(await self._context.wrap(self._handler)(job, context))
 
     def _outcome_of(self, error: BaseException) -> Outcome:
+        """Return the outcome of an error of the handler, and log one that is not foreseen."""
         self._error = error
         if isinstance(error, Outcome):
             return error
@@ -201,6 +202,7 @@ class Delivery:
             self._context.emit(LeaseEnded(self._task.id, self._held.handler_end))
 
     def _report_stuck(self) -> None:
+        """Report that the handler still runs although it had to end."""
         self.stuck_since = self._clock.monotonic()
         end = self._held.handler_end or End.SHUTDOWN  # without an end, the worker itself was cancelled
         _log.error(
@@ -232,6 +234,7 @@ class Delivery:
         self._report(settled, detail, loss)
 
     async def _send_while_held(self, outcome: Complete | Outcome) -> tuple[Settled, str]:
+        """Send the outcome if the lease is held; if the server refuses its content, send a failure in its place."""
         if not self._may_send():
             end = self._lease.ended(self._clock.monotonic()) or End.EXPIRED
             raise LeaseLost(self._task.id, end.value)

@@ -23,6 +23,7 @@ def kill_descendants(pid: int) -> None:
 
 
 def _descendants(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those that they have started."""
     children = defaultdict(list)
     for child, parent in _parents().items():
         children[parent].append(child)

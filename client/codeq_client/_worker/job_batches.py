@@ -122,6 +122,7 @@ class _Batch:
                 await asyncio.wait({self._work})
 
     async def _handle(self) -> dict[str, Any]:
+        """Call the function when the batch is full or its time is over; return the results by the ids of the jobs."""
         current_task.set(None)  # it works on several
         await sleep_or(self._clock, self._handler.within, self._full.wait)
         self.is_open = False

@@ -192,6 +192,7 @@ class Lease:
         self._stopped = True
 
     def _reason_to_end(self, now: float) -> End | None:
+        """Return why the handler has to end at a moment, or None."""
         terms = self._terms
         if now >= self._fence:
             return End.EXPIRED

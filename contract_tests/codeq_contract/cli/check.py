@@ -57,6 +57,7 @@ def _without_garbage_collection() -> Iterator[None]:
 
 
 def _check(file: Path, console: Console, *, most: int | None) -> Validity:
+    """Check a file and print the result. Raises CannotRunError if it cannot be read."""
     try:
         result = check_file(file)
     except (OSError, RecordingError) as error:

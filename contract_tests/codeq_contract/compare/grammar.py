@@ -195,6 +195,7 @@ class _Draft:
     # Bodies.
 
     def _body(self, operation: words.Operation) -> Body | str | None:
+        """The body of a request, with several items for a batch; rarely something else around it."""
         if operation.body == "abandon":
             return self.rnd.choice((None, "{}", "x"))
         if operation.batch:

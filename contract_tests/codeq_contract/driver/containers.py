@@ -153,6 +153,7 @@ def _on_this_machine(image: str, host: str) -> DockerContainer:
 
 
 def _engine() -> DockerClient:
+    """The container engine. Raises NotRunError if none answers, and ImportError without the extra `contract`."""
     # All of the extra `contract`. What is not installed is missed here, before an engine that does not answer.
     import docker  # noqa: PLC0415
     import testcontainers  # noqa: F401, PLC0415

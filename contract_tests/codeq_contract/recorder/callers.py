@@ -51,6 +51,7 @@ class CallerNames:
         return name.partition("-")[0]
 
     def _name(self, token: str, side: str) -> str:
+        """The name of the caller with a token; a token that is used on both sides of the API has a name on each."""
         mine = [name for name, known in self.tokens.items() if known == token]
         kind = _kind_in_claims(token) or side or (self.kind(mine[0]) if mine else "producer")
         for name in mine:

@@ -61,6 +61,7 @@ def compare_callbacks(
 
 
 def _deliveries(received: Sequence[Received], translated: Callable[[Received], Received]) -> list[_Delivery]:
+    """The requests to the webhook, each with the body that its signature is of: a redirect may drop the body."""
     deliveries: list[_Delivery] = []
     signed_bodies: dict[str, bytes] = {}
     signed_body = b""
@@ -153,6 +154,7 @@ def _header_mismatches(
 def _signature_mismatches(
     received: Received, signed_body: bytes, secret: str, allowed: AllowedDifferences
 ) -> Iterator[Mismatch]:
+    """Where the time and the signature of a callback are not those of its body and its moment (W2)."""
     timestamp, given = received.headers["x-codeq-timestamp"], received.headers["x-codeq-signature"]
     late = allowed.lateness + allowed.callbacks_late
     earliest, latest = (received.at - late) // SECOND, received.at // SECOND

@@ -109,6 +109,7 @@ class Runner:
         return self._side_by_side[item.nodeid].result()
 
     def _start(self, cases: Sequence[pytest.Function], *, at_once: int) -> None:
+        """Start cases in threads, one after another with a short gap."""
         threads = ThreadPoolExecutor(at_once, thread_name_prefix="case")
         self._threads.append(threads)
         # The webhook is another thread of this process. If all cases began at once, with Python's usual turns of 5 ms,

@@ -48,6 +48,7 @@ def broken_leases(history: History) -> Iterator[Violation]:
 
 
 def _contradictions(task: TaskHistory, lease: Lease) -> Iterator[tuple[Event, str]]:
+    """What shows that the worker did not hold its lease: a refusal, or a read with another holder."""
     worker, attempts = lease.delivery.task.worker, lease.attempts
     for operation in task.operations:
         if operation.worker == worker and operation.is_refused_as_not_held:
