@@ -39,6 +39,7 @@ class Broker:
     Each operation takes `now` (ns since the epoch) and does all of its work at once. An operation that raises a
     `Refused` has changed nothing. Effects on the outside world are read with `drain_effects`. The caller calls `fire`
     when `next_due` has come. `reaper_phase` is one of the reaper's ticks (ns); the default is `now` (P1).
+    `on_change` is called after each change by which a claim could find more than before.
     """
 
     def __init__(
@@ -50,10 +51,11 @@ class Broker:
         jitter: Jitter,
         now: int = 0,
         reaper_phase: int | None = None,
+        on_change: Callable[[], None] | None = None,
     ) -> None:
         self.settings = settings
         self.profile = profile
-        self.store = TaskStore(profile.store)
+        self.store = TaskStore(profile.store, on_change)
         self.keys = IdempotencyKeys(profile.store)
         self.subscriptions = Subscriptions(profile.store, swept_at=now)
         self.rate_limiter = RateLimiter(settings.rate_limit)
@@ -182,7 +184,7 @@ class Broker:
     def next_claim(self, commands: Sequence[str], *, event_types: Sequence[str], tenant: str) -> int | None:
         """From when (ns) a claim may find something, or change something. Until then another claim does nothing.
 
-        A moment that is past means now, and None never. It holds until `store.on_change` is called.
+        A moment that is past means now, and None never. It holds until `on_change` is called.
         """
         moments = (self.requeueing.next_moments(command, tenant) for command in to_claim(commands, event_types))
         return min(chain.from_iterable(moments), default=None)

@@ -50,7 +50,7 @@ class Queue:
     """
 
     __slots__ = (
-        "_changed",
+        "_on_change",
         "_store",
         "before_change",
         "dead",
@@ -63,10 +63,10 @@ class Queue:
         "unseen_delays",
     )
 
-    def __init__(self, store: Store, changed: Callable[[], None]) -> None:
+    def __init__(self, store: Store, on_change: Callable[[], None] | None = None) -> None:
         self._store = store
-        #: Called after a task has come to one of its places, or has another moment there.
-        self._changed = changed
+        #: Called after each change by which a claim could find more than before.
+        self._on_change = on_change
         #: Priority -> its pending list, the highest first. Created on first use: a server with many commands has many
         #: queues, and most of them use one priority. An id without a task is a duplicate (Z4) or left over (P8).
         self.pending: dict[int, OrderedDict[str, Task | None]] = {}
@@ -89,7 +89,8 @@ class Queue:
         if ready is None:
             ready = self.add_list(task.priority)
         ready[task.id] = task
-        self._changed()
+        if self._on_change is not None:
+            self._on_change()
         return len(ready) == 1
 
     def add_list(self, priority: int) -> OrderedDict[str, Task | None]:
@@ -141,7 +142,8 @@ class Queue:
         """Add a task that is delayed until `task.visible_at`."""
         self.delayed[task.id] = task
         heappush(self.delays.entries, (task.visible_at, task.id))
-        self._changed()
+        if self._on_change is not None:
+            self._on_change()
 
     @property
     def hides_delays(self) -> bool:
@@ -166,7 +168,8 @@ class Queue:
         self.in_progress[task.id] = task
         heappush(self.leases.entries, (task.lease_expiry, task.id))
         self.leases.tidy_a_bit()
-        self._changed()
+        if self._on_change is not None:
+            self._on_change()
 
     def pop_expired(self, *, limit: int, now: int) -> Iterator[Task]:
         """Remove and yield at most `limit` tasks in progress whose lease counts as expired, the earliest first (K8)."""
@@ -213,7 +216,8 @@ class Queue:
     def leave_id(self, task: Task) -> None:
         """Remove a task, but leave its id where it was (P8)."""
         left = self.leftovers = self.leftovers or Leftovers()
-        self._changed()
+        if self._on_change is not None:
+            self._on_change()
         if self.is_pending(task):
             if self.before_change is not None:
                 self.before_change(self)

@@ -23,15 +23,14 @@ class QueueStats(NamedTuple):
 
 
 class TaskStore:
-    """All tasks and their queues."""
+    """All tasks and their queues. `on_change` is called after each change by which a claim could find more."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, on_change: Callable[[], None] | None = None) -> None:
         self._store = store
         self.tasks: dict[str, Task] = {}
         #: (tenant, queue name) -> queue.
         self.queues: dict[tuple[str, str], Queue] = {}
-        #: Called after each change of a queue by which a claim could find more than before.
-        self.on_change: Callable[[], None] | None = None
+        self._on_change = on_change
 
     def add(self, task: Task) -> bool:
         """Add a new task. Returns whether it is the only one that is ready in its priority (U3)."""
@@ -55,11 +54,7 @@ class TaskStore:
         return self.queues.setdefault((tenant, name), self._new_queue())
 
     def _new_queue(self) -> Queue:
-        return Queue(self._store, self._changed)
-
-    def _changed(self) -> None:
-        if self.on_change is not None:
-            self.on_change()
+        return Queue(self._store, self._on_change)
 
     def stats(self, command: str, *, tenant: str) -> QueueStats:
         """The sizes of one queue (M2)."""

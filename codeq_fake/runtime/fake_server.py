@@ -166,10 +166,9 @@ class FakeServer:
             jitter=source,
             now=self.clock.now(),
             reaper_phase=config.reaper_phase,
+            on_change=self.waiters.look_again if self.clock.jumps else None,
         )
         source.avoid(broker.store.tasks, broker.subscriptions.by_id)
-        if self.clock.jumps:
-            broker.store.on_change = self.waiters.look_again
         return source, broker
 
     @property
