@@ -19,10 +19,14 @@ from codeq_contract.driver import TASKS, Reply, Request
 
 @dataclass(slots=True)  # not frozen, as a `Request`
 class Turn:
-    """Wait `pause` seconds, then send a request."""
+    """Wait `pause` seconds, then send a request.
+
+    If its reply `is_read`, one whose JSON cannot be read counts as lost. Without that, the actor has to see to it.
+    """
 
     pause: float
     request: Request
+    is_read: bool = True
 
 
 Actor: TypeAlias = Generator[Turn, Reply, None]

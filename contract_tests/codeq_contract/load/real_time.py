@@ -98,7 +98,7 @@ class _ActorRun(Generic[T]):
         self.over: asyncio.Future[T] = loop.create_future()
         #: What it waits for: the end of a pause, or a reply since a moment of the tape.
         self._timer: asyncio.TimerHandle | None = None
-        self._request: Request | None = None
+        self._turn: Turn | None = None
         self._called = 0
 
     def go_on(self, reply: Reply | None = None) -> None:
@@ -106,9 +106,9 @@ class _ActorRun(Generic[T]):
         try:
             turn = next(self._actor) if reply is None else self._actor.send(reply)
             if turn.pause:
-                self._pause(turn.request, until=self._loop.time() + turn.pause)
+                self._pause(turn, until=self._loop.time() + turn.pause)
             else:
-                self._send(turn.request)
+                self._send(turn)
         except StopIteration as end:
             self.end()
             self.over.set_result(end.value)
@@ -121,30 +121,30 @@ class _ActorRun(Generic[T]):
         if self._timer is not None:
             self._timer.cancel()
         self._connection.close()
-        if self._request is not None:
-            self._scheduler.record(self._request, Reply(self._called, self._called))
-            self._request = None
+        if self._turn is not None:
+            self._scheduler.record(self._turn.request, Reply(self._called, self._called))
+            self._turn = None
 
-    def _pause(self, request: Request, until: float) -> None:
+    def _pause(self, turn: Turn, until: float) -> None:
         left = until - self._loop.time()
         if left > 0 and self._scheduler.goes_on():
             # Another thread ends pauses.
-            self._timer = self._loop.call_later(min(left, _NOTICE), self._pause, request, until)
+            self._timer = self._loop.call_later(min(left, _NOTICE), self._pause, turn, until)
         else:
             self._timer = None
-            self._send(request)
+            self._send(turn)
 
-    def _send(self, request: Request) -> None:
-        sent = signed(request, self._scheduler.tokens)
-        self._request, self._called = request, self._scheduler.tape.now()
+    def _send(self, turn: Turn) -> None:
+        sent = signed(turn.request, self._scheduler.tokens)
+        self._turn, self._called = turn, self._scheduler.tape.now()
         self._connection.send(sent, self._take)
 
     def _take(self, reply: Reply) -> None:
         """Record the reply, and go on with it."""
-        if self._request is not None:
-            self._scheduler.record(self._request, reply)
-            self._request = None
-            self.go_on(as_read(reply))
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            self._scheduler.record(turn.request, reply)
+            self.go_on(as_read(reply) if turn.is_read else reply)
 
 
 def _fail(overs: Sequence[asyncio.Future[Any]], loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from codeq_contract.checker import Validity, check_file
 from codeq_contract.cli import main
+from codeq_contract.driver import Reply
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.driver.plain_connection import PlainConnection
-from codeq_contract.load.actors import TaskLog
+from codeq_contract.load.actors import Actor, TaskLog
 from codeq_contract.load.busy_clients import BusyClients
 from codeq_contract.load.real_time import RealTimeScheduler
 from codeq_contract.recorder import Tape
@@ -41,6 +42,35 @@ def test_a_busy_client_completes_what_it_creates(codeq_server: FakeCodeQ, batch:
     assert not log.open
     sent = Counter(call.path.removeprefix("/v1/codeq").removeprefix("/tasks") or "/tasks" for call in tape.calls)
     assert paths.items() <= sent.items()
+
+
+def busy_client() -> tuple[Actor, TaskLog]:
+    log = TaskLog()
+    [actor] = BusyClients("A", [("producer", "worker")], 1).actors(log, lambda: True)
+    next(actor)
+    return actor, log
+
+
+def answered(actor: Actor, status: int, body: bytes) -> str:
+    """The path of the request that follows this reply."""
+    return actor.send(Reply(1, 2, status, {}, body)).request.path.rpartition("/tasks")[2]
+
+
+@pytest.mark.parametrize("task", [b'{"id":"a-1","command":"A"}', b'{"command": "A", "id": "a-1"}'])
+def test_a_busy_client_finds_the_task_wherever_its_id_stands(task: bytes) -> None:
+    actor, log = busy_client()
+    assert [answered(actor, 202, task), answered(actor, 200, task)] == ["/claim", "/a-1/result"]
+    assert (answered(actor, 200, b"{}"), log.with_result, log.complete) == ("", {"a-1"}, True)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "complete"),
+    [(0, b"", False), (202, b'{"id', False), (202, b"[]", False), (202, b"{}", False), (429, b"{}", True)],
+)
+def test_a_busy_client_goes_on_after_a_reply_that_names_no_task(status: int, body: bytes, complete: bool) -> None:  # noqa: FBT001 - a parameter
+    actor, log = busy_client()
+    assert [answered(actor, status, body), answered(actor, status, body)] == ["/claim", ""]
+    assert (log.created, log.complete) == ({}, complete)
 
 
 @pytest.mark.process
