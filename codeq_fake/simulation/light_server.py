@@ -7,6 +7,7 @@ request, and at once after a request that cannot be read. There are no limits of
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
 from http import HTTPStatus
 from typing import Any
@@ -102,7 +103,7 @@ class LightConnection(asyncio.Protocol):
         elif self._waiting:
             self._begin_next()
         else:
-            self._idle = self._loop.call_later(DEFAULT_LIMITS.idle_seconds, self._transport.close)
+            self._idle = self._loop.call_later(_idle_seconds(), self._transport.close)
 
     def _stop_idling(self) -> None:
         if self._idle is not None:
@@ -126,6 +127,11 @@ class LightConnection(asyncio.Protocol):
             "root_path": "",
             "state": connection_state(self._transport),
         }
+
+
+def _idle_seconds() -> float:
+    """How long a connection may be idle. Uvicorn's server looks each second, too."""
+    return DEFAULT_LIMITS.idle_seconds + random.random()  # noqa: S311 - of the world, by its seed
 
 
 class _Exchange:

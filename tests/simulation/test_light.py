@@ -64,6 +64,12 @@ async def two_requests_and_a_pause(_: World, http: httpx.AsyncClient, found: See
     found.append((await http.get("/v1/codeq/tasks/none?a=%20b")).json())
 
 
+async def requests_as_far_apart_as_a_connection_may_be_idle(_: World, http: httpx.AsyncClient, found: Seen) -> None:
+    for _request in range(5):
+        found.append(await create(http))
+        await asyncio.sleep(5)
+
+
 async def a_slow_connection(world: World, http: httpx.AsyncClient, found: Seen) -> None:
     world.wire("shop").delay(6)
     found.append(await create(http))
@@ -139,6 +145,7 @@ async def a_connection_that_is_reset(world: World, http: httpx.AsyncClient, _: S
 
 STORIES: dict[Story, Seen] = {
     two_requests_and_a_pause: [202, 202, 202, {"error": "not found"}, 3],
+    requests_as_far_apart_as_a_connection_may_be_idle: [202, 202, 202, 202, 202, 5],
     a_slow_connection: [202, 1],
     requests_side_by_side: [202, 202, 202, 202, 202, 5],
     a_lost_request: [202, "ReadError", 1],
