@@ -9,16 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
+from math import inf
 from typing import Any, Protocol, TypeAlias
 
 from codeq_fake.journal import Request
 from codeq_fake.payloads import FaultKind
 
 from .evidence import Evidence, Violation
-from .leases import RACES, Leases
+from .leases import Leases
 
 #: The group of entry points. Each names a function that judges the lines of a recording.
 GROUP = "codeq_fake.simulation.laws"
+
+_SECOND = 1_000_000_000
 
 #: Kind of fault -> the race that it is.
 _RACES: Mapping[FaultKind, str] = {
@@ -56,38 +59,36 @@ def contract_is_kept(evidence: Evidence) -> Iterator[Violation]:
     """The server keeps the contract. What looks like a breach is a race of the real server, or done by hand."""
     for judge in judges():
         for broken in judge(evidence.recording):
-            if _is_clear(evidence, broken.tasks):
-                yield Violation(broken.law, broken.text, tuple(broken.tasks), _race(evidence, broken))
+            leases = Leases(evidence.requests, evidence.tasks, evidence.started_at)
+            if _is_clear(evidence, leases, broken.tasks):
+                yield Violation(broken.law, broken.text, tuple(broken.tasks), _race(evidence, leases, broken))
 
 
-def _is_clear(evidence: Evidence, tasks: Sequence[str]) -> bool:
+def _is_clear(evidence: Evidence, leases: Leases, tasks: Sequence[str]) -> bool:
     """Whether all that happened to the tasks is in the recording.
 
     A test may change tasks by hand. A server that is killed may have changed one without a reply.
     """
-    leases = Leases(evidence.requests, evidence.tasks, evidence.started_at)
-    touching = _touching(evidence, tasks)
+    touching = _touching(evidence.requests, tasks)
     created = {task.id for request in touching if request.operation in _CREATES for task in request.tasks}
     is_known = created.union(task.id for task in evidence.tasks).issuperset(tasks)
-    by_hand = any(what.endswith(_BY_HAND) for what in _events(evidence, tasks))
+    events = [event["what"] for task_id in tasks for event in leases.history(task_id, inf)]
+    by_hand = any(what.endswith(_BY_HAND) for what in events)
     is_skewed = any("clock_skew" in request.faults for request in touching)
     return is_known and not by_hand and not is_skewed and all(map(leases.is_answered, tasks))
 
 
-def _race(evidence: Evidence, broken: BrokenLaw) -> str:
-    """The last race that the fake has brought about on the tasks or the requests that show the breach, or nothing."""
-    shown = [request for request in evidence.requests if request.n in broken.requests]
-    kinds = [kind for request in (*_touching(evidence, broken.tasks), *shown) for kind in request.faults]
-    races = [_RACES[kind] for kind in kinds if kind in _RACES]
-    races += [RACES[what] for what in _events(evidence, broken.tasks) if what in RACES]
-    return races[-1] if races else ""
+def _race(evidence: Evidence, leases: Leases, broken: BrokenLaw) -> str:
+    """The race that the fake has brought about on the tasks, or on the requests that show the breach, before it."""
+    last = max(broken.requests, default=inf)
+    earlier = [request for request in evidence.requests if request.n <= last]
+    until = max((request.answered - evidence.started_at for request in earlier), default=0) / _SECOND
+    shown = [request for request in earlier if request.n in broken.requests]
+    kinds = [kind for request in (*_touching(earlier, broken.tasks), *shown) for kind in request.faults]
+    races = [*(_RACES.get(kind, "") for kind in kinds), *(leases.race(task_id, until) for task_id in broken.tasks)]
+    return next(filter(None, reversed(races)), "")
 
 
-def _touching(evidence: Evidence, tasks: Sequence[str]) -> list[Request]:
+def _touching(requests: Iterable[Request], tasks: Sequence[str]) -> list[Request]:
     """The requests that touched one of the tasks."""
-    return [request for request in evidence.requests if any(task.id in tasks for task in request.tasks)]
-
-
-def _events(evidence: Evidence, tasks: Sequence[str]) -> list[str]:
-    """What happened to the tasks, in the words of their histories."""
-    return [event["what"] for task in evidence.tasks if task.id in tasks for event in task.history]
+    return [request for request in requests if any(task.id in tasks for task in request.tasks)]

@@ -204,6 +204,16 @@ def test_what_a_race_explains_is_told_as_that_race(run: Run, story: Callable[[Ru
     assert {told for _, told in broken} == {race}
 
 
+def test_a_race_does_not_explain_what_was_before_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = run.create()
+    run.advance(1)
+    end_leases_early(monkeypatch)
+    a_claim_before_the_end_of_a_lease(run)
+    run.advance(1)
+    run.fake.race("revoke_lease", task)
+    assert (HOLDS_ALONE, "") in found(run)
+
+
 # What the fake knows, and the recording does not.
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from codeq_contract.recordings.files import recording_of
 
+from .events import CallbackReceived
 from .judgements import check
 from .laws import Violation
 
@@ -28,7 +29,7 @@ def broken_laws(lines: Iterable[Mapping[str, Any]]) -> Iterator[BrokenLaw]:
     for judgement in check(recording_of(lines, name="the history")).judgements:
         for violation in judgement.violations:
             text = f"task {violation.task_id} {violation.message}"
-            requests = tuple(event.number for event in violation.events)
+            requests = tuple(event.number for event in violation.events if not isinstance(event, CallbackReceived))
             yield BrokenLaw(judgement.law.title, text, _tasks(violation), requests)
 
 
