@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-COUNT = 10_000
+COUNT = 5_000
 
 #: Path of a call -> what it returns.
 CALLS: dict[str, Callable[[Controls], Any]] = {

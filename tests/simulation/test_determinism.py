@@ -21,7 +21,7 @@ from tests.simulation.support import COMMAND, PROGRAMS
 
 SEED = 7
 ROOT = Path(__file__).parents[2]
-#: The test with many runs: each tenth of them is repeated here, twice.
+#: The test with many runs: each 25th of them is repeated here, twice.
 CLIENT: Simulation = getattr(test_client.test_each_order_is_charged_once_and_the_shop_hears_of_it, ATTRIBUTE)
 #: Some of the gallery: its programs are on three clients, and die in as many ways.
 BROKEN = SCENARIOS[::3]
@@ -41,7 +41,7 @@ async def three_clients(world: World) -> None:
 def outcomes() -> Iterator[Outcome]:
     """Runs of several programs, each of another seed or program. The last one is the first again."""
     yield run_once(three_clients, SEED, weather=Weather())
-    yield from map(CLIENT.run, CLIENT.seeds[::10])
+    yield from map(CLIENT.run, CLIENT.seeds[::25])
     for scenario in BROKEN:
         yield run_once(scenario.broken, scenario.seed, weather=Weather())
     yield run_once(RECEIVER.right, RECEIVER.seed, weather=Weather())
@@ -68,7 +68,7 @@ def test_processes_with_different_hash_seeds_have_one_history_for_each_seed() ->
     assert other.stdout.strip() == here
     first, *others, last = here.split()
     assert first == last
-    assert len({first, *others}) == len(others) + 1 == len(CLIENT.seeds[::10]) + len(BROKEN) + 2
+    assert len({first, *others}) == len(others) + 1 == len(CLIENT.seeds[::25]) + len(BROKEN) + 2
 
 
 if __name__ == "__main__":
