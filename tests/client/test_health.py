@@ -75,17 +75,17 @@ async def test_a_worker_is_ready_as_soon_as_the_server_has_answered(scenario: Sc
 async def test_a_worker_that_has_used_its_rate_is_ready(scenario: Scenario) -> None:
     worker = scenario.worker()
 
-    @worker.handler("X", rate=Rate(1, seconds=600))
+    @worker.handler("X", rate=Rate(1, seconds=200))
     async def work(_job: Job[Any]) -> None: ...
 
     scenario.enqueue("X", {})
     async with scenario.running(worker):
         await scenario.until_ended()
-        await scenario.clock.advance(300)
+        await scenario.clock.advance(150)
         status = worker.status()
-        assert (status.claim_age > 250, status.tasks, status.limited) == (True, 0, True)
+        assert (status.claim_age > 120, status.tasks, status.limited) == (True, 0, True)
         assert ready(status, Limits())
-        await scenario.clock.advance(310)
+        await scenario.clock.advance(60)
         assert not worker.status().limited, "it claims again"
 
 
