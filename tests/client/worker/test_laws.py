@@ -15,6 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from codeq_client import Abandon, LeaseTerms, Settled, Task
 from codeq_client._api import retries, settlement
+from codeq_client._api.clock import sleep_or
 from codeq_client._worker import cancellation, claiming, delivery, job, lease_renewal, lease_timing, result_batches
 from codeq_client.errors import ServerError, Unavailable
 from codeq_fake import faults
@@ -168,10 +169,8 @@ def what_comes_while_stopping_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def renewed_beside_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def finish(self: Any, held: Any) -> None:
-        self.renew_now(held)
-        while not held.lease.renewing:  # noqa: ASYNC110 - the client has no event for this
-            await asyncio.sleep(0)
+    async def finish(_self: Any, _held: Any) -> None:
+        await asyncio.sleep(0)
 
     monkeypatch.setattr(lease_renewal.LeaseRenewal, "finish", finish)
 
@@ -279,18 +278,30 @@ def panic(machine: Laws) -> None:
     machine.end_the_faults()
 
 
-def end_beside_renewals(machine: Laws) -> None:
-    """A server that undoes an end if a renewal comes with it, a moment later on its way."""
+def end_beside_a_renewal(machine: Laws) -> None:
+    """A result that takes 2 s to a server which undoes an end if a renewal comes beside it."""
+    under_way, renewed, stored = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def a_moment_later(_request: Any, forward: Any) -> Any:
-        await machine.scenario.clock.sleep(0.001)
+    async def end(_request: Any, forward: Any) -> Any:
+        under_way.set()
+        await sleep_or(machine.scenario.clock, 2, renewed.wait)
+        response = await forward()
+        stored.set()
+        return response
+
+    async def renew(_request: Any, forward: Any) -> Any:
+        if under_way.is_set():
+            renewed.set()
+            await stored.wait()
         return await forward()
 
-    machine.open_first(lease=6, concurrency=1)
-    machine.hosts[0].faults += [("heartbeat", a_moment_later)] * 20
+    machine.open_first(lease=20, concurrency=1)
+    machine.hosts[0].faults += [("submit", end), *[("heartbeat", renew)] * 9]
     with machine.scenario.fake.faults(faults.undo_end()):
-        machine.create(seconds=5, outcome="complete", delay=0, faults=[])
-        machine.pass_time(seconds=10)
+        machine.create(
+            seconds=12, outcome="complete", delay=0, faults=[]
+        )  # renewed after 6 s, and due again after 12 s
+        machine.pass_time(seconds=20)
 
 
 SEQUENCES: list[tuple[Law, Any, Any]] = [
@@ -303,7 +314,7 @@ SEQUENCES: list[tuple[Law, Any, Any]] = [
     (Law.ONCE, a_key_for_each_try, create_answered_in_vain),
     (Law.NOTHING_LEASED, what_comes_while_stopping_is_forgotten, task_at_closing_time),
     (Law.NOTHING_LEASED, a_cancelled_handlers_task_is_kept, handler_at_closing_time),
-    (Law.NOTHING_LEASED, renewed_beside_its_end, end_beside_renewals),
+    (Law.NOTHING_LEASED, renewed_beside_its_end, end_beside_a_renewal),
     (Law.SETTLED, lost_submit_taken_for_success, submit_lost),
     (Law.SETTLED, lost_batch_taken_for_success, batch_lost),
     (Law.LASTING, a_claim_error_ends_the_loop, outage),
