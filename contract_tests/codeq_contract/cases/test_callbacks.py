@@ -262,6 +262,27 @@ def test_a_webhooks_rate_limit_delays_the_second_try_of_a_callback(contract: Cas
         assert second.at - first.at >= 4 * SECOND - TICK
 
 
+@checks("W2.6")
+def test_a_callback_comes_from_the_http_client_of_go(contract: CaseContext) -> None:
+    hook = contract.hook()
+    completed(contract, hook)
+    [callback] = received(contract, hook, 1)
+    assert callback.headers["user-agent"] == "Go-http-client/1.1"
+    assert callback.headers["accept-encoding"] == "gzip"
+
+
+@checks("W4.8")
+def test_what_follows_a_redirect_names_the_url_before_it_without_its_user(contract: CaseContext) -> None:
+    end = contract.hook()
+    middle = contract.hook(Answer(307, end.url))
+    start = contract.hook(Answer(302, middle.url))
+    contract.worker.submit(contract.leased(webhook=start.url.replace("://", "://user:secret@")))
+    [last] = received(contract, end, 1)
+    [first], [second] = start.received, middle.received
+    assert "referer" not in first.headers
+    assert [each.headers["referer"] for each in (second, last)] == [start.url, middle.url]
+
+
 @checks("W4.1", "W4.2", "W4.7")
 def test_a_redirect_keeps_the_post_or_makes_it_a_get(contract: CaseContext) -> None:
     for status, method in ((301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codeq_contract.driver import Reply
+from codeq_contract.driver import Answer, Reply
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.case import InconclusiveError, checks, core, needs, timed, webhooks
 from codeq_contract.suite.case_context import CaseContext
@@ -184,6 +184,24 @@ def wait_for_reaper(contract: CaseContext, claimed: Reply) -> None:
         contract.clock.eventually(
             lambda: contract.worker.seen(claimed.json)["lastKnownLocation"] != "INPROG_SET", within=contract.patience
         )
+
+
+@webhooks
+@checks("L2.11")
+@needs("webhooks", "variants")
+def test_no_answer_and_too_many_redirects_are_failures(contract: CaseContext) -> None:
+    with contract.server({"RESULT_WEBHOOK_MAX_ATTEMPTS": "1"}) as server:
+        redirects = server.hook()
+        for _ in range(10):
+            redirects = server.hook(Answer(307, redirects.url))
+        tasks = [server.leased(webhook=url) for url in (URL, redirects.url)]
+        for task in tasks:
+            server.worker.submit(task)
+        server.clock.eventually(
+            lambda: all(deliveries(server, task["command"]) for task in tasks), within=contract.patience
+        )
+        for task in tasks:
+            assert deliveries(server, task["command"]) == {("task_result", "failure"): 1}
 
 
 def deliveries(contract: CaseContext, command: str) -> dict[tuple[str, ...], float]:

@@ -106,8 +106,11 @@ class KeysEndpoint:
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
-    """The headers of a request, with names in lower case."""
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    """The headers of a request, with names in lower case. The values of a repeated one are joined by commas."""
+    values = defaultdict[str, list[str]](list)
+    for name, value in scope["headers"]:
+        values[name.decode("latin-1").lower()].append(value.decode("latin-1"))
+    return {name: ", ".join(each) for name, each in values.items()}
 
 
 async def read_body(receive: Receive) -> bytes:
