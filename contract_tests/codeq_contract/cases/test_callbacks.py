@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from codeq_contract.driver import TICK, TRACING, Answer, Received
+from codeq_contract.driver import TICK, TRACING, Answer, Received, Setup
 from codeq_contract.recordings.format import signature
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.suite.case import Sighting, checks, needs, webhooks
@@ -260,6 +261,17 @@ def test_a_webhooks_rate_limit_delays_the_second_try_of_a_callback(contract: Cas
         completed(server, hook)
         first, second = received(server, hook, 2)
         assert second.at - first.at >= 4 * SECOND - TICK
+
+
+@checks("W3.5", "W3.6", "W3.7")
+@needs("long_waits", "variants")
+def test_by_default_the_pauses_begin_with_2_seconds_and_grow_to_60(contract: CaseContext) -> None:
+    with contract.other_server(Setup({"RESULT_WEBHOOK_MAX_ATTEMPTS": "8"})) as server:
+        hook = server.hook(*[500] * 7)
+        completed(server, hook)
+        server.clock.sleep(2 + 4 + 8 + 16 + 32 + 60 + 60)
+        tries = [each.at for each in hook.received]
+        assert [(later - each) / SECOND for each, later in pairwise(tries)] == [2, 4, 8, 16, 32, 60, 60]
 
 
 @checks("W2.6")

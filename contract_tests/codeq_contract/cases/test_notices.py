@@ -401,12 +401,14 @@ def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: CaseCo
 @needs("variants", "long_waits")
 def test_the_sweep_comes_every_minute(contract: CaseContext) -> None:
     with contract.server({}) as server:
-        fields: dict[str, object] = {"eventTypes": ["GENERATE_MASTER"], "ttlSeconds": 1}
-        revived = server.worker.subscribe(callbackUrl=server.hook().url, **fields).json["subscriptionId"]
-        server.clock.sleep(58)
+        began = server.clock.now()
+        swept, revived = (subscribed(server, server.hook(), "GENERATE_MASTER", ttlSeconds=1) for _ in range(2))
+        server.clock.until(began + 60 * SECOND - MILLISECOND)
         assert server.worker.renew(revived, ttlSeconds=1).status == 200
-        server.clock.sleep(64)
-        assert server.worker.renew(revived).status == 404
+        server.clock.until(began + 60 * SECOND + MILLISECOND)
+        assert server.worker.renew(swept).status == 404
+        server.clock.until(began + 120 * SECOND - MILLISECOND)
+        assert server.worker.renew(revived, ttlSeconds=1).status == 200
 
 
 @checks("U1.8", "U4.12")
