@@ -46,11 +46,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow(seconds=10)
 @pytest.mark.process
 def test_each_python_example_passes(folder: Path) -> None:
     run_tests(folder)
 
 
+@pytest.mark.slow(seconds=10)
 @pytest.mark.process
 def test_the_flows_in_web_applications_pass(tmp_path: Path) -> None:
     # In a folder and a process apart, because a process has only one set of Django's settings.

@@ -17,7 +17,7 @@ CALLS = Path(__file__).with_name("schemathesis_calls.py")
 
 
 @pytest.mark.process
-@pytest.mark.slow
+@pytest.mark.slow(seconds=15)
 def test_the_fake_answers_as_documented() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "schemathesis.pytest.plugin", str(CALLS)]
     run = subprocess.run(command, capture_output=True, text=True, check=False)

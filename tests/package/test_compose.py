@@ -153,6 +153,7 @@ def test_the_image_runs_read_only_and_without_any_right() -> None:
         assert docker("exec", fake, "codeq-contract", "--help").startswith("Usage")
 
 
+@pytest.mark.slow(seconds=20)
 @pytest.mark.process
 @needs_compose
 @pytest.mark.container

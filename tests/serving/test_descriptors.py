@@ -37,6 +37,7 @@ def serving(limit: str, *options: str) -> Iterator[tuple[subprocess.Popen[str], 
             process.terminate()
 
 
+@pytest.mark.slow(seconds=10)
 @pytest.mark.process
 @pytest.mark.skipif(sys.platform == "win32", reason="sockets are not limited there")
 def test_more_clients_than_files_are_refused_and_the_others_are_answered() -> None:

@@ -25,7 +25,7 @@ MB = 1024 * 1024
 
 
 @pytest.mark.process
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the figures of the server from /proc")
 def test_a_short_soak_finds_no_problem() -> None:
     report = asyncio.run(soak(8, seed=1))

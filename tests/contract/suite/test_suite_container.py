@@ -64,6 +64,7 @@ def test_the_suite_passes_in_containers_from_start_to_report(tmp_path: Path) -> 
     assert SERVER in report.about["server"]
 
 
+@pytest.mark.slow(seconds=20)
 def test_the_webhook_can_run_in_a_container(tmp_path: Path) -> None:
     chosen = (
         "--codeq-receiver-image",
