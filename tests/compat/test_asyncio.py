@@ -81,6 +81,7 @@ def test_timers_that_are_due_within_the_resolution_fire() -> None:
 def shared() -> Iterator[compat.SharedLoop]:
     """A loop that runs in a thread, and waits."""
     loop = compat.SharedLoop()
+    loop.set_debug(False)
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     wait_for(lambda: loop.is_idle)
