@@ -6,6 +6,7 @@ import _socket
 import asyncio
 import threading
 from collections.abc import Callable, Sized
+from concurrent.futures import Future
 from contextvars import copy_context
 from selectors import DefaultSelector, SelectorKey
 from typing import TypeVar, cast
@@ -47,19 +48,25 @@ class SharedLoop(LoopWithoutSockets):
     def call_here(self, function: Callable[[], T]) -> T:
         """Call a function from another thread, as a callback of this loop. Raises RuntimeError if the loop has ended.
 
-        It begins as soon as the loop is idle.
+        It begins as soon as the loop is idle. What it leaves to the loop, such as a callback to send, gets a turn
+        before this returns.
         """
-        with self._turn:
-            if not self.is_running():
-                raise RuntimeError("the event loop has ended")
-            timer, here = next_timer(self), asyncio._get_running_loop()  # noqa: SLF001 - the public one raises
-            try:
-                asyncio._set_running_loop(self)  # noqa: SLF001 - there is no public name
-                return copy_context().run(function)
-            finally:
-                asyncio._set_running_loop(here)  # noqa: SLF001 - as above
-                if has_ready_callbacks(self) or next_timer(self) != timer:
-                    self.call_soon_threadsafe(_wake)
+        turn: Future[None] | None = None
+        try:
+            with self._turn:
+                if not self.is_running():
+                    raise RuntimeError("the event loop has ended")
+                timer, here = next_timer(self), asyncio._get_running_loop()  # noqa: SLF001 - the public one raises
+                try:
+                    asyncio._set_running_loop(self)  # noqa: SLF001 - there is no public name
+                    return copy_context().run(function)
+                finally:
+                    asyncio._set_running_loop(here)  # noqa: SLF001 - as above
+                    if has_ready_callbacks(self) or next_timer(self) != timer:
+                        turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self)
+        finally:
+            if turn is not None:
+                turn.result()
 
     def close(self) -> None:
         """As asyncio's. Threads that wait for their turn find that the loop has ended."""
@@ -81,10 +88,6 @@ class _SharedSelector(DefaultSelector):
             return super().select(timeout)
         finally:
             self._turn.acquire()
-
-
-def _wake() -> None:
-    """Do nothing: a loop that waits looks at its callbacks and timers again."""
 
 
 def is_waiting(task: asyncio.Task[object]) -> bool:
