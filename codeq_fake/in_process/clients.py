@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Generator, Mapping
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -14,7 +15,7 @@ from starlette.types import Scope
 from codeq_fake.http.operations import OPERATIONS, TOPIC_OPERATIONS
 
 from .detached import Detached, Exchange
-from .event_loop import Home
+from .event_loop import Home, result_of
 
 _BASE_URL = "http://codeq.test"
 _ADDRESS = ("127.0.0.1", 123)
@@ -96,9 +97,9 @@ class BlockingTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request. Raises httpx.ReadTimeout."""
-        exchange = self._home.call_for_blocking(partial(self._app.begin, _scope(request), request.read()))
-        if exchange.rest is not None:
-            self._home.block(partial(_finish, self._app, request, exchange, exchange.rest))
+        exchange, rest = self._home.call_for_blocking(partial(_begin, self._app, request, request.read()))
+        if rest is not None:
+            result_of(rest)
         return _response(request, exchange)
 
 
@@ -110,6 +111,16 @@ async def _send(app: Detached, request: httpx.Request, body: bytes) -> httpx.Res
     else:
         await _finish(app, request, exchange, exchange.rest)
     return _response(request, exchange)
+
+
+def _begin(app: Detached, request: httpx.Request, body: bytes) -> tuple[Exchange, Future[None] | None]:
+    """Send a request in the running event loop. The future, if there is one, is done when the reply is complete."""
+    exchange = app.begin(_scope(request), body)
+    if exchange.rest is None:
+        return exchange, None
+    # Not later, by the client's thread: the fake may be closed before that.
+    finishing = _finish(app, request, exchange, exchange.rest)
+    return exchange, asyncio.run_coroutine_threadsafe(finishing, asyncio.get_running_loop())
 
 
 async def _finish(app: Detached, request: httpx.Request, exchange: Exchange, rest: asyncio.Task[None]) -> None:

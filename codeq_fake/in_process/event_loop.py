@@ -70,12 +70,7 @@ class Home:
 
         Raises RuntimeError in a running event loop; with `in_loops` only if that is this one.
         """
-        future = self._submit(function, in_loops=in_loops)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
+        return result_of(self._submit(function, in_loops=in_loops))
 
     def call_for_blocking(self, function: Callable[[], T]) -> T:
         """As `call_in_loop`, for blocking code. Raises RuntimeError in a running event loop."""
@@ -231,6 +226,15 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def result_of(future: Future[T]) -> T:
+    """Wait for a result in blocking code, and cancel it if the wait is interrupted."""
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> T:
