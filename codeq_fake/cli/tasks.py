@@ -1,4 +1,4 @@
-"""Commands for tasks and queues: list tasks and queues, show, expire, requeue or delete a task."""
+"""Commands for tasks: list them with their queues and workers; expire, take, requeue or delete one."""
 
 from __future__ import annotations
 
@@ -128,8 +128,10 @@ def expire(fake: Fake, *, task_id: str | None) -> Answer:
     It is by default the only leased task. Until the next claim, its worker still has it: use `take` to take it away.
     """
     reply = _act(fake, task_id or fake.only_task("leased"), "expire")
-    holder = f"  a heartbeat of {reply.get('workerId')} is still answered 200, but brings no lease back (H3)"
-    return Answer(reply, say(*_story(reply), holder, f"  `codeq-fake take {reply['id']}` takes it away at once"))
+    holder = f"  a heartbeat of {reply.get('workerId')} is still answered 200"
+    renewal = "which renews the lease only on Pebble (H3, P3)"
+    take = f"  `codeq-fake take {reply['id']}` takes it away at once"
+    return Answer(reply, say(*_story(reply), f"{holder}, {renewal}", take))
 
 
 @click.command()

@@ -30,8 +30,8 @@ class Owner(Protocol):
     def keep(self, handle: asyncio.Handle) -> None:
         """A callback of an owner that does not run. It may be kept for later."""
 
-    def unblock_later(self) -> None:
-        """A callback that has blocked it has run."""
+    def stand_still_while_blocked(self) -> None:
+        """The callback that has just run slept for `blocked_for`: nothing else of the owner runs for as long."""
 
     def exit(self, reason: SystemExit) -> None:
         """A callback wants to end the process."""
@@ -137,7 +137,7 @@ class OwnedLoop(asyncio.SelectorEventLoop):
                 except SystemExit as reason:
                     owner.exit(reason)
                 if owner.blocked_for:
-                    owner.unblock_later()
+                    owner.stand_still_while_blocked()
             else:
                 owner.keep(handle)
 

@@ -98,8 +98,8 @@ class Controls(ClockControls, StateControls, JournalControls):
     ) -> payloads.Health:
         """As `reset`, with a new set-up for what is given. Raises BadRequestError.
 
-        `settings` are environment variables, `yaml` is a configuration file, `clock` is a mode. Others have turns while
-        a long YAML text is read, which takes a second for 100 KiB.
+        `settings` are environment variables, `yaml` is a configuration file, `clock` is a mode. Other requests are
+        answered while a long YAML text is read, which takes a second for 100 KiB.
         """
         read = partial(self._read_setup, settings, yaml, identities)
         if len(yaml or "") > _LONG_YAML:
@@ -228,8 +228,8 @@ class Controls(ClockControls, StateControls, JournalControls):
             self._find(task_id), runtime.broker, runtime.config.settings.timezone, now=runtime.clock.now()
         )
 
-    async def begin_story(self, task_id: str) -> dict[str, Any]:
-        """A TaskStory, with an iterator in the place of the requests. Others have turns meanwhile.
+    async def story_in_slices(self, task_id: str) -> dict[str, Any]:
+        """A TaskStory, with an iterator in the place of the requests. Other requests are answered meanwhile.
 
         Raises UnknownTaskError.
         """
@@ -299,19 +299,19 @@ class Controls(ClockControls, StateControls, JournalControls):
 
     def queues(self) -> payloads.Queues:
         """The queue sizes of each tenant and command, and the number of parked claims."""
-        sizes = at_once(self._begin_queues())
+        sizes = at_once(self._queues())
         return {"queues": list(sizes["queues"]), "parkedClaims": sizes["parkedClaims"]}
 
-    async def workers_beside_others(self) -> list[payloads.Worker]:
-        """The workers in the journal, the latest first. Others have turns meanwhile."""
+    async def workers_in_slices(self) -> list[payloads.Worker]:
+        """The workers in the journal, the latest first. Other requests are answered meanwhile."""
         return await in_slices(workers.of_fake(self._runtime))
 
-    async def begin_queues(self) -> dict[str, Any]:
-        """As `queues`, with an iterator in the place of the list. Others have turns meanwhile."""
-        return await in_slices(self._begin_queues())
+    async def queues_in_slices(self) -> dict[str, Any]:
+        """As `queues`, with an iterator in the place of the list. Other requests are answered meanwhile."""
+        return await in_slices(self._queues())
 
-    def _begin_queues(self) -> Slices[dict[str, Any]]:
-        """What `begin_queues` returns."""
+    def _queues(self) -> Slices[dict[str, Any]]:
+        """What `queues_in_slices` returns."""
         broker = self._runtime.broker
         keys = yield from in_order(list(broker.store.queues))
         spelled = yield from representations.spelled_commands(broker)

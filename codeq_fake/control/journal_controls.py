@@ -105,8 +105,8 @@ class JournalControls:
         """Requests that expect what upstream's documents say and the server does not do."""
         return list(map(_surprise, self._runtime.surprises.so_far()))
 
-    async def surprises_beside_others(self) -> list[payloads.Surprise]:
-        """As `surprises`. Others have turns meanwhile."""
+    async def surprises_in_slices(self) -> list[payloads.Surprise]:
+        """As `surprises`. Other requests are answered meanwhile."""
         return list(map(_surprise, await in_slices(self._runtime.surprises.so_far_in_slices())))
 
 

@@ -38,7 +38,7 @@ class StateControls:
         return {"profile": runtime.config.profile, "now": now, "broker": dump(runtime.broker)}
 
     async def state_text(self) -> list[bytes]:
-        """The JSON text of the state at one instant, in blocks. Others have turns meanwhile."""
+        """The JSON text of the state at one instant, in blocks. Other requests are answered meanwhile."""
         async with self._runtime.freezing:
             return await in_slices(json_blocks.encoded(self.begin_state()))
 
@@ -51,7 +51,7 @@ class StateControls:
         return at_once(self._restore(state))
 
     async def restore_in_slices(self, state: dict[str, Any]) -> payloads.Health:
-        """As `restore`. Others have turns meanwhile, and see the old state until the new one is complete.
+        """As `restore`. Other requests are answered meanwhile, and see the old state until the new one is complete.
 
         Afterwards the given state is empty: to free it at once would hold the others up, too.
         """

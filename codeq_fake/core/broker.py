@@ -77,11 +77,12 @@ class Broker:
                 interval=store.reaper_interval, start=start, store=self.store, requeueing=self.requeueing
             )
         self.entry_index = retention.EntryIndex(start=start, store=self.store) if store.ends_tasks else None
-        #: A task whose end, or a key whose first use, the present operation does not see; empty without a fault.
+        #: The id of a task whose end the present operation does not see (Z5), or the idempotency key whose first use
+        #: it does not (Z6). `races.unseen` sets it for one operation.
         self.unseen = ""
         self._is_tracing = settings.tracing_enabled and store.stores_traces
         self._traces = Traces(ids, knows_random_flag=profile.version.knows_random_flag)
-        self._lease_end = store.lease_end
+        self._lease_gone_at = store.lease_gone_at
         self._artifacts = results.Artifacts(settings.local_artifacts_dir, profile.version.checks_artifact_names)
         self._ids = ids
         self._effects: list[Effect] = []
@@ -230,7 +231,7 @@ class Broker:
         if is_refused:  # the server has written the task when the store refuses its lease
             queue.put(task)
             raise errors.LeaseRefused(self.profile.store.expiry_error)
-        task.lease_expiry = self._lease_end(lease_seconds, now=now)
+        task.lease_expiry = self._lease_gone_at(lease_seconds, now=now)
         self.put_leased(task, queue)
         self.counters.claimed[task.command] += 1
 
@@ -255,7 +256,7 @@ class Broker:
         task.touched_at = now
         task.lease_until = now + seconds(extend_seconds)
         if task.state is State.LEASED and (now < task.lease_expiry or not self.profile.store.has_ttl):
-            task.lease_expiry = self._lease_end(extend_seconds, now=now)
+            task.lease_expiry = self._lease_gone_at(extend_seconds, now=now)
             self.put_leased(task, self.store.queue_for(task))
 
     def abandon(self, task_id: str, *, worker: str, now: int) -> None:

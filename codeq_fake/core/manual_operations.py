@@ -13,7 +13,7 @@ from .task import ENDED, Event, HistoryEntry, State, Status, Task
 def expire_lease(broker: Broker, task_id: str, *, now: int) -> Task:
     """End the lease of a task now. The next claim, or the reaper, requeues it (N5, P1). Raises `NotInProgress`.
 
-    Until then its worker still has it: a heartbeat is accepted, but brings no lease back (H3).
+    Until then its worker still has it: a heartbeat is accepted. It brings a lease back only on Pebble (H3, P3).
     """
     task = broker.get(task_id)
     if task.status is not Status.IN_PROGRESS:

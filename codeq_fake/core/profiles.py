@@ -75,8 +75,8 @@ class Store:
         return end * MILLISECOND
 
     @property
-    def lease_end(self) -> Callable[..., int]:
-        """The function that returns the end of a lease as `key_gone_at` does. Look it up once: each claim calls it."""
+    def lease_gone_at(self) -> Callable[..., int]:
+        """The function that gives `Task.lease_expiry`, called as `key_gone_at`. Claims call it: look it up once."""
         return self.key_gone_at if self.has_ttl else _second_of_end
 
     def lease_expired_from(self, key_gone_at: int) -> int:

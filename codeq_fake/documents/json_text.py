@@ -31,7 +31,10 @@ def read_json(text: str | bytes, *, parse_float: Callable[[str], Any] = finite, 
         raise BadDocumentError(TOO_DEEP) from None
     except (ValueError, DecimalException) as error:
         raise BadDocumentError(one_line(error)) from None
-    check(value if not is_shaped else list(value) if isinstance(value, dict) else None)
+    if not is_shaped:
+        check(value)
+    elif isinstance(value, dict):
+        check(list(value))  # the names at the top: a name that the caller does not know is printed
     return value
 
 
@@ -44,8 +47,7 @@ def check(value: object) -> None:
     """Raise BadDocumentError for a value that is too deep, or that has a text which is not Unicode."""
     level = [value]
     for _ in range(DEEPEST):
-        if not all(is_unicode(text) for part in level for text in _texts(part)):
-            raise BadDocumentError(NO_UNICODE)
+        _check_texts(level)
         level = [
             part
             for container in level
@@ -56,6 +58,13 @@ def check(value: object) -> None:
             return
     if any(isinstance(part, dict | list) for part in level):
         raise BadDocumentError(TOO_DEEP)
+    _check_texts(level)
+
+
+def _check_texts(parts: Iterable[object]) -> None:
+    """Raise BadDocumentError if one of these parts of a value is not Unicode, or has such a name."""
+    if not all(is_unicode(text) for part in parts for text in _texts(part)):
+        raise BadDocumentError(NO_UNICODE)
 
 
 def _texts(part: object) -> Iterable[str]:

@@ -82,9 +82,9 @@ class Endpoint:
                 call.caller = await with_keys(lambda: self._authenticate(call), now=call.now)
                 call.refresh_from(self._runtime)
         if operation.limit is not None:
-            scope, limited = operation.limit
-            if wait := call.broker.admit(scope, call.caller.token, limited, now=call.now):
-                raise RateLimited(scope, limited, wait)  # L1
+            bucket, limited = operation.limit
+            if wait := call.broker.admit(bucket, call.caller.token, limited, now=call.now):
+                raise RateLimited(bucket, limited, wait)  # L1
         if operation.body is not None:
             call.body = await read_body(receive)
             if len(call.body) > SMALL and operation.body.fields and self._runtime.config.has_worker_process:

@@ -99,7 +99,7 @@ def expire(visit: Visit) -> Response:
     """End the lease of a task."""
     visit.controls.expire(visit.field("id"))
     visit.runtime.arm()
-    return visit.back("The lease is over. Until the next claim requeues the task, its worker can still end it (H3).")
+    return visit.back("The lease is over. Until the task is back in its queue, its worker can still end it (H3).")
 
 
 def take_lease(visit: Visit) -> Response:

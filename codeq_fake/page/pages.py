@@ -83,7 +83,7 @@ async def task(visit: Visit) -> Response:
 
 async def task_as_json(visit: Visit) -> Response:
     """One task with its history, its requests and its callbacks, as a file."""
-    whole = await visit.controls.begin_story(visit.text("id"))
+    whole = await visit.controls.story_in_slices(visit.text("id"))
     return _file(json_blocks.response(await in_slices(json_blocks.encoded(whole))), "codeq-fake-task.json")
 
 
@@ -99,7 +99,7 @@ def creation(visit: Visit) -> Response:
 
 async def workers(visit: Visit) -> Response:
     """Each worker: what it claims, what it got or why it got nothing."""
-    return visit.show("workers.html", workers=(await visit.controls.workers_beside_others())[:_SHEET])
+    return visit.show("workers.html", workers=(await visit.controls.workers_in_slices())[:_SHEET])
 
 
 def callbacks(visit: Visit) -> Response:
@@ -176,9 +176,7 @@ async def faults(visit: Visit) -> Response:
         requests=tuple(REQUESTS),
         kind=KindForm.of(kind) if kind in KINDS else None,
         ways=WAYS,
-        workers=[
-            worker["worker"] for worker in (await visit.controls.workers_beside_others())[:_FEW] if worker["worker"]
-        ],
+        workers=[worker["worker"] for worker in (await visit.controls.workers_in_slices())[:_FEW] if worker["worker"]],
     )
 
 
@@ -198,7 +196,7 @@ async def contract(visit: Visit) -> Response:
     ]
     return visit.show(
         "contract.html",
-        surprises=await visit.controls.surprises_beside_others(),
+        surprises=await visit.controls.surprises_in_slices(),
         sections=by_section,
         summary=ledger["summary"],
         server=ledger["version"],

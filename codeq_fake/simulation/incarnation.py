@@ -74,12 +74,15 @@ class Incarnation:
     # What the loop asks.
 
     def keep(self, handle: asyncio.Handle) -> None:
-        """Keep a callback that runs later, or with which its task is cancelled at the very end. Drop all others."""
+        """Keep a callback until the process runs again. A dead process keeps the steps of its tasks only.
+
+        At the end of a run it is revived for them, so that each task can be cancelled.
+        """
         if self.end is None or is_step(handle):
             self._kept.append(handle)
 
-    def unblock_later(self) -> None:
-        """The callback that ran has slept: the whole process stands still for that long."""
+    def stand_still_while_blocked(self) -> None:
+        """Run nothing for as long as the callback that has just run slept."""
         seconds, self.blocked_for = self.blocked_for, 0.0
         self._is_blocked = True
         self.runs = False
@@ -98,7 +101,7 @@ class Incarnation:
         except SystemExit as reason:
             self.exit(reason)
         if self.blocked_for:
-            self.unblock_later()
+            self.stand_still_while_blocked()
 
     def finish(self, how: End) -> None:
         """The process is over."""

@@ -146,7 +146,7 @@ def test_a_lease_can_be_ended_which_its_worker_does_not_see(fake: FakeCodeQ) -> 
     told = printed(fake, "expire", leased(fake)).splitlines()
     assert "  12:00:00  lease ended by hand -> INPROG_SET" in told
     assert told[-2:] == [
-        "  a heartbeat of worker-dev is still answered 200, but brings no lease back (H3)",
+        "  a heartbeat of worker-dev is still answered 200, which renews the lease only on Pebble (H3, P3)",
         f"  `codeq-fake take {ID}` takes it away at once",
     ]
     assert fake.task(ID).claimable["since"] == START

@@ -28,7 +28,7 @@ class Recorder:
     def keep(self, handle: asyncio.Handle) -> None:
         self.kept.append(handle)
 
-    def unblock_later(self) -> None:
+    def stand_still_while_blocked(self) -> None:
         self.unblocked += 1
 
     def exit(self, reason: SystemExit) -> None:

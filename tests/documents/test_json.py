@@ -89,6 +89,7 @@ def test_what_cannot_be_stored_is_refused(text: str) -> None:
         ('{"a":' * 101 + "1" + "}" * 101, "it nests deeper than 100 levels"),
         ('"\\ud800"', "it has half a surrogate pair, which is no Unicode text"),
         (b'["\xed\xa0\x80"]', "it has half a surrogate pair, which is no Unicode text"),
+        ("[" * 100 + '"\\ud800"' + "]" * 100, "it has half a surrogate pair, which is no Unicode text"),
         ('[{"\\udc00": 1}]', "it has half a surrogate pair, which is no Unicode text"),
         ("1e999", "1e999 is too large for a number"),
         ("NaN", "JSON has no NaN"),

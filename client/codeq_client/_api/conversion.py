@@ -67,7 +67,7 @@ def _to_json(value: object, path: str) -> Json:  # noqa: PLR0911 - a dispatch on
     if kind in _UNCHANGED or (kind is int and -_MOST_EXACT <= value <= _MOST_EXACT):  # type: ignore[operator]  # an int
         return value  # type: ignore[return-value]  # one of these types
     match value:
-        case Enum():
+        case Enum():  # before str and int, which it may be as well
             return _to_json(value.value, path)
         case str():
             return str(value)
@@ -116,6 +116,8 @@ def _finite(value: float, path: str) -> float:
 
 
 def _key(key: object, path: str) -> str:
+    if isinstance(key, Enum):
+        key = key.value
     if not isinstance(key, str):
         raise EncodeError(f"{path}: the key {key!r} is not a string, and JSON has no other keys")
     return str(key)

@@ -20,8 +20,9 @@ from codeq_contract.stores import PROFILES, profile_name
 from .callers import USUAL
 from .grammar import REAL, VIRTUAL, Grammar
 
-#: The settings of servers that are started for a comparison. All delays are certain: 2, 8 and 32 seconds after the
-#: first attempts, and 2 seconds between the tries of a callback.
+#: The settings of servers that are started for a comparison. All delays are certain. After an expiry or a NACK,
+#: which count as one more attempt (N2), they are 2 s to the power of the attempts: 2, 8 and 32 s, as a claim comes
+#: between. Between the tries of a callback there are 2 s.
 SETTINGS = {
     "BACKOFF_POLICY": "exponential",
     "BACKOFF_BASE_SECONDS": "1",

@@ -56,6 +56,10 @@ class Kind(StrEnum):
     A = "a"
 
 
+class Size(str, Enum):  # noqa: UP042 - as before Python 3.11
+    LARGE = "l"
+
+
 @dataclasses.dataclass
 class Point:
     x: float
@@ -83,6 +87,19 @@ class Order:
     shape: Shape | None = None
     kind: Kind = Kind.A
     anything: Any = None
+
+
+@dataclasses.dataclass
+class Stock:
+    by_colour: dict[Colour, int]
+    by_kind: dict[Kind, int]
+    by_size: dict[Size, int]
+
+
+def test_an_enum_as_a_key_is_sent_as_its_value_and_returned_unchanged() -> None:
+    stock = Stock({Colour.RED: 1}, {Kind.A: 2}, {Size.LARGE: 3})
+    assert to_json(stock) == {"by_colour": {"red": 1}, "by_kind": {"a": 2}, "by_size": {"l": 3}}
+    assert from_json(Stock, to_json(stock)) == stock
 
 
 def test_a_dataclass_is_returned_unchanged() -> None:
