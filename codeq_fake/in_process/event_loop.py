@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeq_fake.clocks.clock import stopwatch
 from codeq_fake.compat.asyncio import SharedLoop
+from codeq_fake.compat.signal import may_interrupt
 
 T = TypeVar("T")
 OnError: TypeAlias = Callable[[BaseException], object]
@@ -239,7 +240,8 @@ def result_of(future: Future[T]) -> T:
 
 def _call_in(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> T:
     """Call a function in the event loop of another thread."""
-    if isinstance(loop, SharedLoop) and loop.is_idle:
+    # A signal handler that raised would end the function halfway, and one that called the fake would wait for itself.
+    if isinstance(loop, SharedLoop) and loop.is_idle and not may_interrupt():
         return loop.call_here(function)
     return asyncio.run_coroutine_threadsafe(_called(function), loop).result()
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
+
+from codeq_fake.in_process.event_loop import Home
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import bearer, request_scope
 from tests.in_process.support import CLAIM, POLL, TASKS, Elsewhere, fake_threads, wait_for
@@ -110,3 +115,30 @@ def test_a_mounted_application_may_look_at_the_fake() -> None:
         http.post(f"{TASKS}/{task.id}/result", json={"status": "COMPLETED", "result": {}})
         mounting.advance(0)
     assert seen == ["COMPLETED"]
+
+
+class _Interrupt(Exception):
+    """What a signal handler raises, as those of time limits do."""
+
+
+def test_a_signal_handler_runs_after_the_call_that_it_interrupts() -> None:
+    home, steps = Home(), list[str]()
+    home.call_for_blocking(steps.clear)  # its thread has started, and waits
+
+    def work() -> None:
+        steps.append("begun")
+        signal.raise_signal(signal.SIGTERM)
+        steps.append("ended")
+
+    def handle(*_: object) -> None:
+        home.call(partial(steps.append, "handled"))
+        raise _Interrupt
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        with pytest.raises(_Interrupt):
+            home.call_for_blocking(work)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        home.close(partial(asyncio.sleep, 0))
+    assert steps == ["begun", "ended", "handled"]
