@@ -19,7 +19,6 @@ from codeq_client.errors import (
     ClientClosed,
     CodeQError,
     ConfigurationError,
-    EncodeError,
     Forbidden,
     RateLimited,
     ServerError,
@@ -253,14 +252,6 @@ class _Parts(Generic[Item, Encoded, T]):
                 yield index, item, self._operation.encode(index, item)
             except ConfigurationError as error:
                 self.refused[index] = Rejected(index, error, item)
-            except Exception as error:  # noqa: BLE001 - from the user's types, such as a serializer of pydantic
-                self.refused[index] = Rejected(index, _not_encoded(error), item)
-
-
-def _not_encoded(error: Exception) -> EncodeError:
-    refused = EncodeError(f"it cannot be encoded: {type(error).__name__}: {excerpt(str(error))}")
-    refused.__cause__ = error
-    return refused
 
 
 def _send_in_parts(

@@ -33,6 +33,7 @@ from typing import (
 from uuid import UUID
 
 from codeq_client._compat.attrs import attrs_fields
+from codeq_client._display import excerpt
 from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
 T = TypeVar("T")
@@ -52,12 +53,17 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 def to_json(value: object, path: str = "$") -> Json:
     """Return `value` as JSON values: dataclasses, attrs and pydantic objects become objects, times ISO strings.
 
-    Raises `EncodeError`, with the path, for a value that JSON or the server's doubles (T1) would change.
+    Raises `EncodeError`, with the path, for a value that JSON or the server's doubles (T1) would change, and for one
+    whose own code fails, such as a serializer of pydantic.
     """
     try:
         return _to_json(value, path)
+    except EncodeError:
+        raise
     except RecursionError:
         raise EncodeError("the value contains itself, or is nested too deeply") from None
+    except Exception as error:
+        raise EncodeError(f"{path}: it cannot be encoded: {type(error).__name__}: {excerpt(str(error))}") from error
 
 
 def _to_json(value: object, path: str) -> Json:  # noqa: PLR0911 - a dispatch on types: one return for each

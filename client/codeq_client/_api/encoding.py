@@ -16,6 +16,9 @@ from .models import Artifact, NewTask
 
 T = TypeVar("T")
 
+_LEAST = -(2**63)
+"""The least whole number that the server can read."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewItem:
@@ -42,8 +45,10 @@ def _options(new: NewTask) -> dict[str, Json]:
     if (new.priority, new.max_attempts, new.delay, new.webhook, new.run_at) == (0, 0, 0, "", None):
         return {}
     check_text(new.webhook, "webhook")
-    check_number(new.priority, "priority", least=-math.inf, is_whole=True)
-    check_number(new.max_attempts, "max_attempts", least=-math.inf, is_whole=True)
+    for name, number in (("priority", new.priority), ("max_attempts", new.max_attempts)):
+        check_number(number, name, least=-math.inf, is_whole=True)
+        if not _LEAST <= number < -_LEAST:
+            raise ConfigurationError(f"{name} has more than 64 bits: the server would refuse all items beside it, too")
     if new.delay and new.run_at:
         raise ConfigurationError("give either delay or run_at: the server would ignore the delay (C6)")
     given = {
@@ -83,6 +88,8 @@ def _artifact(artifact: Artifact) -> dict[str, str]:
         raise ConfigurationError(f"an artifact must be an Artifact, not a {type(artifact).__name__}")
     body = {"name": artifact.name, "url": artifact.url, "contentType": artifact.content_type}
     if not artifact.url:
+        if not isinstance(artifact.content, bytes | bytearray | memoryview):
+            raise ConfigurationError(f"an artifact's content must be bytes, not a {type(artifact.content).__name__}")
         body["contentBase64"] = base64.b64encode(artifact.content).decode()
     return without_empty(body)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from codeq_client import NewTask, Submission, Task
+from codeq_client import Artifact, NewTask, Submission, Task
 from codeq_client._api import operations
 from codeq_client._api.retries import Send
 from codeq_client.errors import BadReply, ConfigurationError, EncodeError, Unauthorized, Unavailable
@@ -284,6 +285,34 @@ def test_items_that_are_none_are_named(given: Any) -> None:
         server.run(operations.create_batch(server.core, given))
     with pytest.raises(ConfigurationError, match="Submission"):
         server.run(operations.submit_batch(server.core, given))
+
+
+ENDED = {"result": {"taskId": "t-1", "status": "COMPLETED", "result": {}}}
+
+
+@pytest.mark.parametrize(
+    ("result", "artifacts"),
+    [(Refusing(), ()), ({}, [Artifact(content="text")])],  # type: ignore[arg-type]
+    ids=["its type", "its artifact"],
+)
+@pytest.mark.parametrize("webhook", ["", "http://app.test/"], ids=["together", "alone"])
+def test_a_result_that_cannot_be_encoded_is_rejected_alone(webhook: str, result: Any, artifacts: Any) -> None:
+    server = ScriptedServer([reply(200, {"results": [ENDED]})])
+    items = [Submission(replace(CLAIMED, webhook=webhook), result, artifacts=artifacts), Submission(CLAIMED, {})]
+    batch = server.run(operations.submit_batch(server.core, items))
+    (rejected,) = batch.rejected
+    assert (rejected.index, isinstance(rejected.error, ConfigurationError), len(batch.accepted)) == (0, True, 1)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("options", [{"priority": 10**20}, {"max_attempts": -(2**70)}], ids=str)
+async def test_an_item_with_a_number_that_the_server_cannot_read_is_rejected_alone(
+    scenario: Scenario, options: Any
+) -> None:
+    items = [NewTask(command="X", payload=1), NewTask(command="X", payload=1, **options)]
+    batch = await scenario.codeq.create_batch(items)
+    assert [item.index for item in batch.rejected] == [1]
+    assert len(scenario.fake.tasks()) == 1
 
 
 DEEP = "[" * 100_000 + "]" * 100_000

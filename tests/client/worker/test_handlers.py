@@ -117,7 +117,7 @@ async def returns_bad_artifacts(_job: Job[Any]) -> Complete:
         (names_a_file, "retried", "OSError: caf?"),
         (wants_a_bad_delay, "retried", "ConfigurationError: delay must be a finite number of seconds"),
         (fails_in_a_group, "failed", "no such master"),
-        (returns_what_cannot_travel, "failed", "the result was refused: no json"),
+        (returns_what_cannot_travel, "failed", "RuntimeError: no json"),
         (returns_what_panics, "failed", "the result was refused: no dump"),
         (returns_bad_artifacts, "failed", "the result was refused: an artifact must be an Artifact"),
     ],
