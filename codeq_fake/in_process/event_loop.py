@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from functools import partial
-from threading import Lock, Thread, current_thread
+from threading import RLock, Thread, current_thread
 from typing import Any, TypeAlias, TypeVar
 from weakref import finalize
 
@@ -42,7 +42,8 @@ class Home:
         self._on_error = on_error
         self._loop = None if in_thread else running_loop()
         self._thread: _LoopThread | None = None
-        self._moving = Lock()
+        #: A signal handler may call the fake while this thread holds it.
+        self._moving = RLock()
         self._process: int | None = None
 
     def call(self, function: Callable[[], T]) -> T:

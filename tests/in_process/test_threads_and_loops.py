@@ -142,3 +142,29 @@ def test_a_signal_handler_runs_after_the_call_that_it_interrupts() -> None:
         signal.signal(signal.SIGTERM, before)
         home.close(partial(asyncio.sleep, 0))
     assert steps == ["begun", "ended", "handled"]
+
+
+class _InterruptedHome(Home):
+    """A home that a signal interrupts while it looks for its event loop."""
+
+    handled: list[str]
+
+    @property
+    def is_copy(self) -> bool:
+        if not self.handled:
+            self.handled.append("begun")
+            signal.raise_signal(signal.SIGTERM)
+        return super().is_copy
+
+
+def test_a_signal_handler_may_call_a_fake_that_just_looks_for_its_loop() -> None:
+    home = _InterruptedHome()
+    home.handled = ["not yet"]
+    home.call_for_blocking(home.handled.clear)
+    before = signal.signal(signal.SIGTERM, lambda *_: home.call_for_blocking(partial(home.handled.append, "handled")))
+    try:
+        home.call_for_blocking(partial(home.handled.append, "called"))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        home.close(partial(asyncio.sleep, 0))
+    assert home.handled == ["begun", "handled", "called"]
