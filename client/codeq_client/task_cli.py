@@ -67,7 +67,8 @@ def create(
     """Create a task of COMMAND with PAYLOAD, which is JSON ({} without it), and print its id.
 
     With --file, create many tasks and print their ids. Each line is an object with `command` and `payload`, and perhaps
-    `priority`, `webhook`, `maxAttempts`, `delaySeconds`, `runAt` and `idempotencyKey`. If a line is wrong, none is
+    `priority`, `webhook`, `maxAttempts`, `delaySeconds`, `runAt` and `idempotencyKey`. If a line is no such object,
+    none is created. A task that is refused, such as one whose payload is null, is reported, and the others are
     created. Lines with keys may be sent again after an outage. "-" is the standard input.
     """
     if (command is None) == (file is None):
