@@ -65,3 +65,14 @@ def objection(deviation: Deviation, sign: Sign | None, sample: Sample | None) ->
             f"{sample}; the known deviation from {deviation.clause} is at most {deviation.at_most} of {deviation.tries}"
         )
     return ""
+
+
+def doubt(deviation: Deviation, sample: Sample | None) -> str:
+    """Why it is not known whether the failures are within the deviation's bound, or nothing: too few tries count."""
+    left = 0 if sample is None else deviation.tries - sample.tries
+    if sample is None or sample.failed + left <= deviation.at_most:
+        return ""
+    return (
+        f"only {sample.tries} of {deviation.tries} further tries count, of which {sample.failed} failed, and the known "
+        f"deviation from {deviation.clause} is at most {deviation.at_most} of {deviation.tries}"
+    )

@@ -32,7 +32,7 @@ from codeq_contract.report.summary import summary
 from .case_context import CaseContext
 from .cleanup import end_all
 from .deviations import Deviation, read_deviations
-from .known_races import Sample, Sign, is_failure, objection, sign_of
+from .known_races import Sample, Sign, doubt, is_failure, objection, sign_of
 from .options import Options
 from .runner import FAILURES, Attempts, Runner, clauses_of, facts_of, group_of, missing_features
 
@@ -224,6 +224,9 @@ class Session:
         against = objection(deviation, sign, sample)
         if against:
             return Verdict.FAILED, f"{reason}\n{against}"
+        unsure = doubt(deviation, sample)
+        if unsure:
+            return Verdict.INCONCLUSIVE, f"{reason}\n{unsure}"
         if sign is None:
             return Verdict.KNOWN, f"{reason} ({deviation.why})"
         return (

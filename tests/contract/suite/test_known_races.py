@@ -72,3 +72,30 @@ def test_a_failure_without_the_calls_of_a_race_is_not_excused(
     failed = [each.reason for each in done.report.cases if each.verdict == "fail"]
     assert any("no calls show Z" in reason for reason in failed)
     assert done.report.exit_code == 1
+
+
+OF_NO_USE = """
+from itertools import count
+from codeq_contract.cases import test_concurrent
+numbers = count()
+
+@concurrent
+@checks("Z3.1")
+def test_whose_further_tries_are_of_no_use(contract):
+    if next(numbers) % 3 > 0:
+        raise InconclusiveError("too slow")
+    test_concurrent.{case}(contract, 1)
+"""
+
+
+def test_a_race_is_not_known_while_its_further_tries_show_no_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All further tries that count fail, but those that do not count leave too few to exceed the bound."""
+    rule = faults.revoke_lease(probability=1)
+    monkeypatch.setattr(in_process, "FakeCodeQ", partial(faulty, rule))
+    done = run_cases(tmp_path, OF_NO_USE.format(case=REVOKED), "--codeq-known=v0.3.3", "--codeq-level=concurrent")
+    [case] = done.report.cases
+    assert (case.verdict, case.tries_failed) == ("inconclusive", case.tries)
+    assert "only 13 of 40 further tries count, of which 13 failed, and the known deviation" in case.reason
+    assert done.report.exit_code == 3
