@@ -92,9 +92,15 @@ def load_target(*, out: Path, **given: Any) -> None:
         write_recording(recording, out)
     except (BrokenLoadError, OptionsError, NotRunError, OSError) as error:
         raise CannotRunError(str(error)) from None
-    size = f"{len(recording.calls)} calls, {len(recording.callbacks)} callbacks"
-    click.echo(f"{out}: {size}, {_end_of(recording)}")
+    click.echo(f"{out}: {_size_of(recording)}, {_end_of(recording)}")
     sys.exit(0 if recording.header.drained else _CUT)
+
+
+def _size_of(recording: Recording) -> str:
+    """How many calls and callbacks there were. Refused calls are quick, so those without a reply are told apart."""
+    lost = sum(not call.status for call in recording.calls)
+    without_reply = f", {lost} of them without a reply" if lost else ""
+    return f"{len(recording.calls)} calls{without_reply}, {len(recording.callbacks)} callbacks"
 
 
 def _end_of(recording: Recording) -> str:

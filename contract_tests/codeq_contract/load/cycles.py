@@ -11,7 +11,7 @@ from typing import Any
 
 from codeq_contract.driver import TASKS, Reply, Request
 
-from .actors import LONGEST_LEASE, Actor, ActorContext, Turn, claimed, end_together
+from .actors import LONG, LONGEST_LEASE, Actor, ActorContext, Turn, claimed, end_together
 
 #: The most tasks that one claim gets (K10).
 _MOST_CLAIMED = 10
@@ -36,10 +36,12 @@ def cycles(producer: ActorContext, worker: ActorContext) -> Actor:
     """
     task, result = json.dumps(_task(producer, _BLANK)), json.dumps(_result(_BLANK))
     claiming = replace(next(worker.claim(LONGEST_LEASE, pause=0)), is_read=False)
+    pause = 0.0
     for number in count():
         if not producer.goes_on():
             return
-        reply = yield _post("", producer, task.replace(f'"{_BLANK}"', str(number)))
+        reply = yield _post("", producer, task.replace(f'"{_BLANK}"', str(number)), pause=pause)
+        pause = _pause_after(reply)
         created = _id_in(reply, HTTPStatus.ACCEPTED)
         if created:
             producer.log.create(created)
@@ -53,8 +55,13 @@ def cycles(producer: ActorContext, worker: ActorContext) -> Actor:
                 worker.log.end(held, with_result=True)
 
 
-def _post(path: str, context: ActorContext, body: str) -> Turn:
-    return Turn(0, Request("POST", TASKS + path, context.identity, body.encode()), is_read=False)
+def _pause_after(reply: Reply) -> float:
+    """Seconds until the next create. A server that is gone refuses thousands of calls a second, all to be recorded."""
+    return 0 if reply.status else LONG
+
+
+def _post(path: str, context: ActorContext, body: str, *, pause: float = 0) -> Turn:
+    return Turn(pause, Request("POST", TASKS + path, context.identity, body.encode()), is_read=False)
 
 
 def _id_in(reply: Reply, status: int) -> str:
@@ -72,11 +79,13 @@ def _id_in(reply: Reply, status: int) -> str:
 
 def batch_cycles(producer: ActorContext, worker: ActorContext, batch: int) -> Actor:
     """As `cycles`, with `batch` tasks in each call. A larger batch takes several claims, of at most 10 tasks (K10)."""
+    pause = 0.0
     for number in count(step=batch):
         if not producer.goes_on():
             return
         body = {"tasks": [_task(producer, number + place) for place in range(batch)]}
-        reply = yield from producer.post("/batch", body)
+        reply = yield from producer.post("/batch", body, pause=pause)
+        pause = _pause_after(reply)
         if reply.status == HTTPStatus.OK:
             for answer in reply.json["results"]:
                 if "task" in answer:

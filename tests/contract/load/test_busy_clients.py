@@ -73,6 +73,18 @@ def test_a_busy_client_goes_on_after_a_reply_that_names_no_task(status: int, bod
     assert (log.created, log.complete) == ({}, complete)
 
 
+@pytest.mark.parametrize("batch", [1, 12])
+@pytest.mark.parametrize(("status", "pauses"), [(0, True), (429, False)])
+def test_a_busy_client_calls_a_server_that_does_not_answer_a_few_times_a_second(
+    batch: int, status: int, *, pauses: bool
+) -> None:
+    [actor] = BusyClients("A", [("producer", "worker")], batch).actors(TaskLog(), lambda: True)
+    first, reply = next(actor), Reply(1, 2, status, {}, b"{}")
+    claim, again = actor.send(reply), actor.send(reply)
+    assert (again.request.path, first.pause, claim.pause) == (first.request.path, 0, 0)
+    assert (again.pause > 0.1) is pauses
+
+
 @pytest.mark.process
 @pytest.mark.port
 @pytest.mark.slow(seconds=15)

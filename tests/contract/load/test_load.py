@@ -300,6 +300,17 @@ def test_a_load_that_is_not_drained_in_time_is_marked(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, ["check", str(out)]).exit_code == 0
 
 
+def test_the_command_says_how_many_calls_had_no_reply(
+    history: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused calls are quick: the rate alone looks as if a server that is gone were a fast one."""
+    lost = [replace(call, status=0) for call in history.calls[-3:]]
+    recording = replace(history, calls=(*history.calls[:-3], *lost))
+    monkeypatch.setattr("codeq_contract.cli.load.record_load", lambda *_: recording)
+    ran = CliRunner().invoke(main, ["load", "--out", str(tmp_path / "history.jsonl")])
+    assert f": {len(recording.calls)} calls, 3 of them without a reply, " in ran.output
+
+
 def test_a_load_of_which_tasks_are_lost_is_not_called_drained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     create, numbers = Broker.create, count(1)
 
