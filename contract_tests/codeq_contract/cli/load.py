@@ -19,7 +19,7 @@ from codeq_contract.driver.detection import of_its_version
 from codeq_contract.driver.preflight import check_deployment
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.servers import NotRunError
-from codeq_contract.load import BrokenLoadError, Load, record_load
+from codeq_contract.load import BrokenLoadError, Load, LostProcessError, record_load
 from codeq_contract.recordings.files import write_recording
 from codeq_contract.recordings.format import SECRET_SETTING, Recording
 from codeq_contract.suite.options import Options, OptionsError, suite_options
@@ -90,7 +90,7 @@ def load_target(*, out: Path, **given: Any) -> None:
                 write_recording(error.recording, out)
                 raise
         write_recording(recording, out)
-    except (BrokenLoadError, OptionsError, NotRunError, OSError) as error:
+    except (BrokenLoadError, LostProcessError, OptionsError, NotRunError, OSError) as error:
         raise CannotRunError(str(error)) from None
     click.echo(f"{out}: {_size_of(recording)}, {_end_of(recording)}")
     sys.exit(0 if recording.header.drained else _CUT)

@@ -2,4 +2,5 @@
 
 from __future__ import annotations
 
+from .busy_clients import LostProcessError
 from .recording import BrokenLoadError, Load, Progress, record_load

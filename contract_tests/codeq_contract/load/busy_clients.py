@@ -44,6 +44,13 @@ class BusyClients:
         return [replace(self, pairs=self.pairs[place::parts]) for place in range(parts)]
 
 
+class LostProcessError(Exception):
+    """A process of busy clients is gone with its record. Without that, what the server did makes no sense."""
+
+    def __str__(self) -> str:
+        return "a process of busy clients was ended (short of memory?); without its calls no history is kept"
+
+
 class BusyProcess:
     """A process of busy clients that call the server at `url`. Its clock is that of this process, for one order."""
 
@@ -59,7 +66,7 @@ class BusyProcess:
         other_end.close()
 
     def wait_until_ready(self) -> None:
-        """Wait until it can begin, which takes a second or more. Raises EOFError if it broke, as `result` does."""
+        """Wait until it can begin, which takes a second or more. Raises EOFError if it broke."""
         self._pipe.recv()
 
     def begin(self, until: int) -> None:
@@ -76,8 +83,11 @@ class BusyProcess:
         self._is_stopped.set()
 
     def result(self) -> tuple[Sequence[Call], TaskLog]:
-        """What it has recorded and what its clients know, when they are done."""
-        found: tuple[Sequence[Call], TaskLog] = self._pipe.recv()
+        """What it has recorded and what its clients know, when they are done. Raises LostProcessError."""
+        try:
+            found: tuple[Sequence[Call], TaskLog] = self._pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            raise LostProcessError from error
         self._process.join()
         return found
 

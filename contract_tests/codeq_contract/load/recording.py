@@ -23,7 +23,7 @@ from codeq_contract.recordings.times import MILLISECOND, SECOND
 from codeq_contract.stores import profile_name
 
 from .actors import Actor, ActorContext, TaskLog, poller, producer, worker
-from .busy_clients import BusyClients, BusyProcess
+from .busy_clients import BusyClients, BusyProcess, LostProcessError
 from .draining import Drain, drainer, reader, size_reader
 from .real_time import RealTimeScheduler
 from .scheduler import Scheduler
@@ -88,7 +88,7 @@ def record_load(
     """Run a load on a server with these `settings`, and return its recording. `show` is called from time to time.
 
     An interrupt (ctrl-C) ends the load and begins the drain. A second one ends the drain, and the history is cut.
-    Raises BrokenLoadError, with the history so far, if anything else ends it.
+    Raises LostProcessError, and BrokenLoadError, with the history so far, if anything else ends it.
     """
     return _Recorder(driver, load, settings, show).record()
 
@@ -150,6 +150,8 @@ class _Recorder:
                     drained = self._drain()
                 with self._phase("last reads", self.load.drain):
                     self._read()
+        except LostProcessError:
+            raise
         except Exception as error:
             raise BrokenLoadError(self._recording(drained=False)) from error
         return self._recording(drained=drained)
@@ -206,14 +208,21 @@ class _Recorder:
         return BusyClients(self.busy.commands[0], pairs, self.load.batch)
 
     def _collect(self) -> None:
-        """Put the records of the other processes beside ours."""
+        """Put the records of the other processes beside ours. All end, also if one is lost."""
+        lost: LostProcessError | None = None
         running, self.processes = self.processes, []
         for process in running:
             process.stop()
         for process in running:
-            calls, log = process.result()
-            self.tape.add(calls)
-            self.busy.log.add(log)
+            try:
+                calls, log = process.result()
+            except LostProcessError as error:
+                lost = error
+            else:
+                self.tape.add(calls)
+                self.busy.log.add(log)
+        if lost is not None:
+            raise lost
 
     def _poll(self) -> None:
         """Let many long polls wait at once, each for a task that no other can claim, as many as the load has tasks."""

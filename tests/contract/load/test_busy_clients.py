@@ -17,7 +17,7 @@ from codeq_contract.driver import Reply
 from codeq_contract.driver.clocks import RealClock
 from codeq_contract.driver.plain_connection import PlainConnection
 from codeq_contract.load.actors import Actor, TaskLog
-from codeq_contract.load.busy_clients import BusyClients
+from codeq_contract.load.busy_clients import BusyClients, BusyProcess
 from codeq_contract.load.real_time import RealTimeScheduler
 from codeq_contract.recorder import Tape
 from codeq_contract.recordings.files import read_recording
@@ -103,6 +103,22 @@ def test_the_calls_of_several_processes_are_one_history(codeq_server: FakeCodeQ,
     report = check_file(out)
     assert report.validity is Validity.VALID, report.violations
     assert f"{report.calls} calls" in ran.output
+
+
+@pytest.mark.process
+@pytest.mark.port
+def test_no_history_is_written_without_the_calls_of_a_process_that_was_killed(
+    codeq_server: FakeCodeQ, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In such a history tasks are delivered that no one created."""
+    monkeypatch.setattr(BusyProcess, "begin", lambda self, _: self._process.kill())
+    out = tmp_path / "history.jsonl"
+    sizes = ["--tasks=6", "--producers=1", "--workers=1", "--seconds=1", "--busy=2", "--processes=2"]
+    ran = CliRunner().invoke(
+        main, ["load", "--target=url", f"--url={codeq_server.url}", "--out", str(out), *TOKEN_OPTIONS, *sizes]
+    )
+    assert (ran.exit_code, out.exists()) == (2, False), ran.output
+    assert "a process of busy clients was ended" in ran.output
 
 
 def test_busy_clients_need_real_time(tmp_path: Path) -> None:
