@@ -66,8 +66,9 @@ def load_target(*, out: Path, **given: Any) -> None:
     other client uses the commands of the load, and all its tasks are ended. Ctrl-C ends the load and begins the drain.
     Another ctrl-C ends the drain.
 
-    Exit status: 0 written, 2 it could not be run, or it broke off and the history so far was written, 3 written but not
-    drained: tasks were still to come when the time was over, and such a history shows no losses.
+    Exit status: 0 written; 2 it could not be run, it broke off and the history so far was written, or a process of it
+    was killed and none was; 3 written but not drained: tasks were still to come when the time was over, and such a
+    history shows no losses.
     """
     sizes = {each.name: given.pop(each.name) for each in fields(Load) if each.name != "seed"}
     try:
