@@ -65,6 +65,11 @@ class Request(NamedTuple):
     tenant: str = ""
 
     @property
+    def created(self) -> tuple[TouchedTask, ...]:
+        """The tasks of a create: those that it made, or found by their idempotency keys."""
+        return self.tasks if self.operation in ("create", "create_batch") else ()
+
+    @property
     def took(self) -> int:
         """The time (ns) from its arrival to its reply, by the fake's clock."""
         return self.answered - self.arrived

@@ -39,7 +39,6 @@ _LONGEST = 100_000
 Step: TypeAlias = tuple[int, int, list[str]]
 
 _NOT_CARRIED_OUT = frozenset({"refuse", "reset"})
-_CREATES = frozenset({"create", "create_batch"})
 _UNAUTHORIZED = 401
 _OK = range(200, 300)
 #: An event that no request about its task causes -> the method of FakeCodeQ that repeats it. A lease that has run out
@@ -115,7 +114,7 @@ def _requests(runtime: FakeServer, requests: list[Request]) -> Iterator[Step]:
     made: set[str] = set()
     for index, entry in enumerate(requests):
         lines: list[str] = []
-        new = [task.id for task in entry.tasks if task.id not in made] if entry.operation in _CREATES else []
+        new = [task.id for task in entry.created if task.id not in made]
         if new:
             lines.append(f"codeq.next(ids={new!r})")
             made.update(new)
@@ -150,7 +149,7 @@ def _until_due(expiry: HistoryEntry, after: HistoryEntry | None) -> int:
 
 
 def _made(entry: Request, task: Task) -> bool:
-    return entry.operation in _CREATES and any(touched.id == task.id for touched in entry.tasks)
+    return any(created.id == task.id for created in entry.created)
 
 
 def _caused(entry: Request, event: HistoryEntry) -> bool:

@@ -32,7 +32,6 @@ _RACES: Mapping[FaultKind, str] = {
     "accept_result_twice": "Z5",
     "double_create": "Z6",
 }
-_CREATES = ("create", "create_batch")
 #: How an event ends that no request has caused, but the test.
 _BY_HAND = "by hand"
 
@@ -70,7 +69,7 @@ def _is_clear(evidence: Evidence, leases: Leases, tasks: Sequence[str]) -> bool:
     A test may change tasks by hand. A server that is killed may have changed one without a reply.
     """
     touching = _touching(evidence.requests, tasks)
-    created = {task.id for request in touching if request.operation in _CREATES for task in request.tasks}
+    created = {task.id for request in touching for task in request.created}
     is_known = created.union(task.id for task in evidence.tasks).issuperset(tasks)
     events = [event["what"] for task_id in tasks for event in leases.history(task_id, inf)]
     by_hand = any(what.endswith(_BY_HAND) for what in events)

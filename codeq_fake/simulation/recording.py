@@ -17,7 +17,6 @@ from codeq_fake.runtime.fake_server import FakeServer
 Line: TypeAlias = Mapping[str, Any]
 
 _SECOND = 1_000_000_000
-_CREATES = ("create", "create_batch")
 _CREATED = 202
 _NO_REPLY = 0
 
@@ -85,9 +84,8 @@ def _creates_by_hand(runtime: FakeServer, requests: list[Request], epoch: int) -
     #: Task -> when the first request came that may have created it.
     arrived: dict[str, int] = {}
     for request in requests:
-        if request.operation in _CREATES:
-            for touched in request.tasks:
-                arrived.setdefault(touched.id, request.arrived)
+        for created in request.created:
+            arrived.setdefault(created.id, request.arrived)
     for n, task in enumerate(runtime.broker.store.tasks.values()):
         if arrived.get(task.id, task.created_at + 1) > task.created_at:
             moment = (task.created_at - epoch) / _SECOND
