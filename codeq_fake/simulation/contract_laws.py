@@ -16,7 +16,6 @@ from codeq_fake.journal import Request
 from codeq_fake.payloads import FaultKind
 
 from .evidence import Evidence, Violation
-from .leases import Leases
 
 #: The group of entry points. Each names a function that judges the lines of a recording.
 GROUP = "codeq_fake.simulation.laws"
@@ -58,12 +57,11 @@ def contract_is_kept(evidence: Evidence) -> Iterator[Violation]:
     """The server keeps the contract. What looks like a breach is a race of the real server, or done by hand."""
     for judge in judges():
         for broken in judge(evidence.recording):
-            leases = Leases(evidence.requests, evidence.tasks, evidence.started_at)
-            if _is_clear(evidence, leases, broken.tasks):
-                yield Violation(broken.law, broken.text, tuple(broken.tasks), _race(evidence, leases, broken))
+            if _is_clear(evidence, broken.tasks):
+                yield Violation(broken.law, broken.text, tuple(broken.tasks), _race(evidence, broken))
 
 
-def _is_clear(evidence: Evidence, leases: Leases, tasks: Sequence[str]) -> bool:
+def _is_clear(evidence: Evidence, tasks: Sequence[str]) -> bool:
     """Whether all that happened to the tasks is in the recording.
 
     A test may change tasks by hand. A server that is killed may have changed one without a reply.
@@ -71,20 +69,23 @@ def _is_clear(evidence: Evidence, leases: Leases, tasks: Sequence[str]) -> bool:
     touching = _touching(evidence.requests, tasks)
     created = {task.id for request in touching for task in request.created}
     is_known = created.union(task.id for task in evidence.tasks).issuperset(tasks)
-    events = [event["what"] for task_id in tasks for event in leases.history(task_id, inf)]
+    events = [event["what"] for task_id in tasks for event in evidence.leases.history(task_id, inf)]
     by_hand = any(what.endswith(_BY_HAND) for what in events)
     is_skewed = any("clock_skew" in request.faults for request in touching)
-    return is_known and not by_hand and not is_skewed and all(map(leases.is_answered, tasks))
+    return is_known and not by_hand and not is_skewed and all(map(evidence.leases.is_answered, tasks))
 
 
-def _race(evidence: Evidence, leases: Leases, broken: BrokenLaw) -> str:
+def _race(evidence: Evidence, broken: BrokenLaw) -> str:
     """The race that the fake has brought about on the tasks, or on the requests that show the breach, before it."""
     last = max(broken.requests, default=inf)
     earlier = [request for request in evidence.requests if request.n <= last]
     until = max((request.answered - evidence.started_at for request in earlier), default=0) / _SECOND
     shown = [request for request in earlier if request.n in broken.requests]
     kinds = [kind for request in (*_touching(earlier, broken.tasks), *shown) for kind in request.faults]
-    races = [*(_RACES.get(kind, "") for kind in kinds), *(leases.race(task_id, until) for task_id in broken.tasks)]
+    races = [
+        *(_RACES.get(kind, "") for kind in kinds),
+        *(evidence.leases.race(task_id, until) for task_id in broken.tasks),
+    ]
     return next(filter(None, reversed(races)), "")
 
 

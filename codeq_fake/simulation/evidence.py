@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from codeq_fake.journal import Request
 from codeq_fake.testing import TaskView
 
+from .leases import Leases
 from .log import LostError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """What the laws look at. Moments are seconds since the start of the run, which is at `started_at` (ns).
 
@@ -29,6 +31,11 @@ class Evidence:
     running: Sequence[str]
     errors: Sequence[LostError]
     recording: Sequence[Mapping[str, Any]]
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Who held which task at which moment."""
+        return Leases(self.requests, self.tasks, self.started_at)
 
 
 @dataclass(frozen=True, slots=True)

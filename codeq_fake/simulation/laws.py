@@ -12,7 +12,7 @@ from codeq_fake.testing import TaskView
 
 from .contract_laws import contract_is_kept
 from .evidence import Evidence, Violation
-from .leases import RACES, Leases
+from .leases import RACES
 
 #: A worker without work asks for some at least this often: a long poll takes up to 30 s (K2).
 PATIENCE = 60.0
@@ -90,8 +90,7 @@ def living_workers_claim(evidence: Evidence) -> Iterator[Violation]:
 
 def _works(evidence: Evidence, host: str) -> bool:
     """Whether the host holds a task: with all hands full it need not claim."""
-    leases = Leases(evidence.requests, evidence.tasks, evidence.started_at)
-    return any(leases.is_held(task.id, host, evidence.end) for task in evidence.tasks)
+    return any(evidence.leases.is_held(task.id, host, evidence.end) for task in evidence.tasks)
 
 
 #: All laws, the most telling first.

@@ -88,7 +88,7 @@ def lanes_of(scene: Scene, lines: Iterable[Entry]) -> list[str]:
 def lines_of(scene: Scene, tasks: Sequence[str]) -> list[Entry]:
     """What happened to these tasks and to the hosts that touched them, in the order of time."""
     labels, evidence = labels_of(tasks), scene.evidence
-    leases = Leases(evidence.requests, evidence.tasks, evidence.started_at)
+    leases = evidence.leases
     lines = [
         *_requests(evidence, labels, leases),
         *_histories(evidence.tasks, labels, leases),

@@ -17,7 +17,6 @@ from codeq_fake.testing import TaskView
 
 from .effects import why_not_held
 from .event_kinds import describe, end_of
-from .leases import Leases
 from .log import Entry
 from .story import Scene, labels_of, lanes_of, lines_of
 
@@ -80,7 +79,7 @@ class _Bars:
         evidence = scene.evidence
         self._scene = scene
         self._labels = labels
-        self._leases = Leases(evidence.requests, evidence.tasks, evidence.started_at)
+        self._leases = evidence.leases
         self._end = max(evidence.end, 1)
 
     def ticks(self) -> list[dict[str, Any]]:
