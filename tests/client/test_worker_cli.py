@@ -11,6 +11,8 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -263,23 +265,32 @@ def test_the_check_reports_tokens_that_lack_scopes() -> None:
         assert fake.task(task.id).status == "PENDING", "nothing was claimed"
 
 
-@pytest.mark.port
-def test_the_check_reports_a_server_that_is_not_codeq() -> None:
-    class Anything(BaseHTTPRequestHandler):
+@contextmanager
+def answering(status: int, body: bytes) -> Iterator[str]:
+    """The URL of a server that answers each POST like that."""
+
+    class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", "2")
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Anything) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.port
+def test_the_check_reports_a_server_that_is_not_codeq() -> None:
+    with answering(200, b"{}") as url:
         code, output = invoke("check", CODEQ_BASE_URL=url, CODEQ_WORKER_TOKEN="w")
-        server.shutdown()
     assert (code, "not a reply of CodeQ" in output) == (1, True)
 
 
@@ -374,22 +385,8 @@ def test_a_token_that_a_header_cannot_carry_is_refused_without_showing_it(token:
 
 @pytest.mark.port
 def test_the_check_shows_neither_the_password_of_a_url_nor_escape_sequences_of_a_server() -> None:
-    class Refusing(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.dumps({"error": "no\x1b[2J"}).encode()
-            self.send_response(401)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
-        threading.Thread(target=server.serve_forever).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
+    with answering(401, json.dumps({"error": "no\x1b[2J"}).encode()) as url:
         code, output = invoke("check", CODEQ_BASE_URL=url, CODEQ_WORKER_TOKEN="w")
-        server.shutdown()
     assert (code, "for a worker: no\ufffd[2J" in output) == (1, True)
     for wrong in ("ftp://me:secret@a", "http://me:secret@a:x", "me:secret@a"):
         code, output = invoke("check", CODEQ_BASE_URL=wrong, CODEQ_WORKER_TOKEN="w")
