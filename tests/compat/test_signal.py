@@ -25,6 +25,15 @@ def handled() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
+@pytest.fixture
+def unhandled() -> Iterator[None]:
+    """A program that sets no handler. A test that served in this process may have left that of its loop."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("unhandled")
 def test_ctrl_c_and_the_time_limit_of_a_test_are_final() -> None:
     assert not may_interrupt(), TIMEOUT
 
