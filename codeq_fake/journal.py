@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,10 @@ DEFAULT_BYTES = 64 * 1024 * 1024
 
 #: About what an entry takes besides its texts, for each task that it names, each header and each try.
 _PART = 200
+
+#: Headers whose values are secrets, by a part of their name, and the schemes of authentication that may be shown.
+_SECRET = re.compile(r"auth|cookie|token|secret|password|signature|api-?key")
+_SCHEMES = ("bearer", "basic", "digest")
 
 
 class TouchedTask(NamedTuple):
@@ -37,7 +42,7 @@ class TouchedTask(NamedTuple):
 
 
 class Request(NamedTuple):
-    """A request of the contract and its reply. `headers` are as sent: mask secrets to show them.
+    """A request of the contract and its reply. `headers` are as sent; to show them, take `masked_headers`.
 
     `arrived`, `at` and `answered` are the instants (ns) at which it came in, was carried out, and had its reply.
 
@@ -69,6 +74,13 @@ class Request(NamedTuple):
         """The tasks of a create: those that it made, or found by their idempotency keys."""
         return self.tasks if self.operation in ("create", "create_batch") else ()
 
+    def masked_headers(self) -> dict[str, str]:
+        """The headers by name, secrets as `***`. Values of a repeated header are joined, as HTTP allows."""
+        values: dict[str, list[str]] = {}
+        for name, value in self.headers:
+            values.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+        return {name: _masked(name, ", ".join(texts)) for name, texts in values.items()}
+
     @property
     def took(self) -> int:
         """The time (ns) from its arrival to its reply, by the fake's clock."""
@@ -81,6 +93,13 @@ class Request(NamedTuple):
         for _, value in self.headers:  # in half the time of a `sum`: each request is weighed
             weight += _PART + len(value)
         return weight
+
+
+def _masked(header: str, value: str) -> str:
+    if not _SECRET.search(header):
+        return value
+    scheme, blank, _ = value.partition(" ")
+    return f"{scheme} ***" if blank and scheme.lower() in _SCHEMES else "***"
 
 
 @dataclass(frozen=True, slots=True)

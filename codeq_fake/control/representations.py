@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from copy import copy
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -22,9 +21,6 @@ from codeq_fake.runtime.fake_server import FakeServer
 UTC = ZoneInfo("UTC")
 
 _MILLISECOND = 1_000_000
-#: Headers whose values are secrets, by a part of their name, and the schemes of authentication that may be shown.
-_SECRET = re.compile(r"auth|cookie|token|secret|password|signature|api-?key")
-_SCHEMES = ("bearer", "basic", "digest")
 
 
 def time(instant: int) -> str:
@@ -124,7 +120,7 @@ def request(shown: Request) -> payloads.Request:
         "as": shown.caller or None,
         "operation": shown.operation or None,
         "tasks": [{"id": touched.id, "command": touched.command} for touched in shown.tasks],
-        "headers": _masked(shown.headers),
+        "headers": shown.masked_headers(),
         "body": shown.body.decode(errors="replace"),
         "status": shown.status or None,
         "reason": shown.reason or None,
@@ -138,21 +134,6 @@ def latest_claim(shown: Request) -> payloads.LatestClaim:
     """What a worker got by its latest claim, or why it got nothing."""
     got = shown.reason or shown.error or f"got {len(shown.tasks)}"
     return {"n": shown.n, "at": time(shown.at), "as": shown.caller or None, "got": got}
-
-
-def _masked(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by name, those that hold a secret without it. Values of a repeated header are joined, as HTTP allows."""
-    values: dict[str, list[str]] = {}
-    for name, value in headers:
-        values.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
-    return {name: _mask(name, ", ".join(texts)) for name, texts in values.items()}
-
-
-def _mask(name: str, value: str) -> str:
-    if not _SECRET.search(name):
-        return value
-    scheme, blank, _ = value.partition(" ")
-    return f"{scheme} ***" if blank and scheme.lower() in _SCHEMES else "***"
 
 
 def callback(shown: Callback) -> payloads.Callback:

@@ -21,8 +21,8 @@ class LightTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request, and return its reply. Raises httpx.TransportError."""
         timeouts = request.extensions.get("timeout", {})
-        where = request.url.host, request.url.port or 80
-        connection = self._taken(where) or await self._connected(where, timeouts.get("connect"))
+        address = request.url.host, request.url.port or 80
+        connection = self._taken(address) or await self._connected(address, timeouts.get("connect"))
         content = _written(request, await request.aread())
         try:
             async with asyncio.timeout(timeouts.get("read")):
@@ -33,7 +33,7 @@ class LightTransport(httpx.AsyncBaseTransport):
             if connection.is_busy:  # an exchange that was cut short
                 connection.close()
         if connection.is_open:
-            self._idle.setdefault(where, []).append(connection)
+            self._idle.setdefault(address, []).append(connection)
         return response
 
     async def aclose(self) -> None:
@@ -43,20 +43,20 @@ class LightTransport(httpx.AsyncBaseTransport):
                 connection.close()
         self._idle.clear()
 
-    async def _connected(self, where: tuple[str, int], seconds: float | None) -> _Connection:
+    async def _connected(self, address: tuple[str, int], seconds: float | None) -> _Connection:
         """A new connection. Raises httpx.ConnectError or httpx.ConnectTimeout."""
         try:
             async with asyncio.timeout(seconds):
-                _, connection = await asyncio.get_running_loop().create_connection(_Connection, *where)
+                _, connection = await asyncio.get_running_loop().create_connection(_Connection, *address)
         except TimeoutError:
-            raise httpx.ConnectTimeout(f"no connection to {where[0]} in time") from None
+            raise httpx.ConnectTimeout(f"no connection to {address[0]} in time") from None
         except OSError as error:
             raise httpx.ConnectError(str(error)) from error
         return connection
 
-    def _taken(self, where: tuple[str, int]) -> _Connection | None:
+    def _taken(self, address: tuple[str, int]) -> _Connection | None:
         """An idle connection that is still open."""
-        idle = self._idle.get(where, [])
+        idle = self._idle.get(address, [])
         while idle:
             connection = idle.pop()
             if connection.is_open:

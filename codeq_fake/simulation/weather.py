@@ -23,7 +23,8 @@ class Weather:
     """What may go wrong. Each part can be turned off: `Weather(kills=False)`.
 
     A run has only some of the kinds, and others in the next run: programs that survive everything at once may fail when
-    one kind of event comes alone, and again and again. Events begin within `span` seconds.
+    one kind of event comes alone, and again and again. Events begin within `span` seconds. `event_kinds.KINDS` says how
+    often each kind comes and how long it lasts.
 
     A clean-up deletes tasks that no worker has finished, so it is off unless asked for.
     """

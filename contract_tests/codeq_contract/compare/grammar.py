@@ -238,7 +238,7 @@ class _Draft:
         rnd, pace = self.rnd, self.grammar.pace
         if name == "waitSeconds" and rnd.random() < pace.polls:
             return "1"
-        if self._is_odd() and name not in words.OWN_FIELDS:
+        if self._is_odd() and name not in words.ISOLATED_FIELDS:
             return self._odd_value()
         value = rnd.choice(values)
         if value == words.LIFETIME:

@@ -167,8 +167,8 @@ USUAL_FIELDS = frozenset(
 CHANCES: Mapping[str, float] = MappingProxyType(
     {"webhook": 0.6, "result": 0.9, "error": 0.6, "runAt": 0.1, "delaySeconds": 0.15}
 )
-#: The fields whose values touch other sessions: odd ones would name what all share, or hold up all.
-OWN_FIELDS = frozenset({"before", "callbackUrl", "eventTypes", "ttlSeconds", "waitSeconds", "webhook"})
+#: Fields that are never odd: their odd values would touch other sessions, by what all share or by holding all up.
+ISOLATED_FIELDS = frozenset({"before", "callbackUrl", "eventTypes", "ttlSeconds", "waitSeconds", "webhook"})
 
 TEXTS: Sequence[str] = (
     *map(json.dumps, ("", " ", "\t", " A ", "A\xa0", "\0", "<b>&'\"", "\u2028", "a/b", "null", "x" * 300)),
