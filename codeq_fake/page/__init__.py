@@ -25,7 +25,7 @@ def routes(runtime: FakeServer, *, token: str | None = None) -> list[BaseRoute]:
 
 
 def loaded_ahead() -> Iterator[None]:
-    """Load piece by piece what the first visitor needs. All takes a tenth of a second."""
+    """Load piece by piece what the first visitor needs. All takes a quarter of a second."""
     from .rendering import compiled_templates  # noqa: PLC0415 - see _LazyPage
 
     return compiled_templates()

@@ -38,6 +38,9 @@ _LATE = (
     "jinja2",
     "codeq_fake.page.site",
 )
+#: How long the templates of the page are not compiled yet (s). It takes nearly as long as the whole start: the first
+#: requests would feel it, and a server that lives for one test needs none.
+_BEFORE_TEMPLATES = 2
 #: The collector of garbage looks at some 40,000 objects at a time, which takes a few ms, and rarely at all of them.
 GC_THRESHOLDS = (10_000, 3, 1000)
 #: With a lingering time of 0 the system ends a connection with a reset.
@@ -128,6 +131,8 @@ def _load(is_over: Event) -> None:
         if is_over.is_set():
             return
         import_module(module)
+    if is_over.wait(_BEFORE_TEMPLATES):
+        return
     for _ in page.loaded_ahead():
         if is_over.is_set():
             return

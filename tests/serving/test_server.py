@@ -13,14 +13,16 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from codeq_fake import page
 from codeq_fake.clocks import WallClock, let_tasks_run
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings
+from codeq_fake.serving import server
 from codeq_fake.serving.application import application
-from codeq_fake.serving.server import PortTakenError, listen, served, url_of
+from codeq_fake.serving.server import PortTakenError, listen, loading_ahead, served, url_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 pytestmark = [pytest.mark.port, pytest.mark.timeout(30)]
 
@@ -335,3 +337,25 @@ async def test_when_it_has_ended_its_port_is_free() -> None:
         await http.get("/metrics")
     assert port is not None
     listen("127.0.0.1", port).close()
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(("lives", "compiled"), [("at once", 0), ("longer", 3)])
+async def test_templates_are_compiled_for_a_server_that_does_not_end_at_once(
+    monkeypatch: pytest.MonkeyPatch, lives: str, compiled: int
+) -> None:
+    done: list[int] = []
+
+    def compiling() -> Iterator[None]:
+        for number in range(3):
+            done.append(number)
+            yield
+
+    monkeypatch.setattr(page, "loaded_ahead", compiling)
+    if lives == "longer":
+        monkeypatch.setattr(server, "_BEFORE_TEMPLATES", 0)
+    with loading_ahead():
+        if lives == "longer":
+            await until(lambda: len(done) == compiled)
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert len(done) == compiled
