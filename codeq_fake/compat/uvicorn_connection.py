@@ -72,7 +72,9 @@ class Connection(RefusableConnection):
         self.app_state = self._state_of(writer)
         super().connection_made(writer)
         self.flow = _FlowControl(writer, self)
-        if len(self.connections) > self._admission.limits.connections:
+        if self._admission.is_over:
+            transport.abort()
+        elif len(self.connections) > self._admission.limits.connections:
             self._turn_away()
 
     def connection_lost(self, exc: Exception | None) -> None:

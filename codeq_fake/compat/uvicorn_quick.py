@@ -18,6 +18,9 @@ from .uvicorn import GRACE, Limits, StateOf, Where, options, sockets_of
 from .uvicorn_connection import Connection
 from .uvicorn_refusals import Admission
 
+#: In how many turns of the event loop asyncio makes a connection of one that it has accepted.
+_TURNS_OF_ACCEPTING = 3
+
 _log = logging.getLogger("uvicorn.error")
 
 
@@ -102,8 +105,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - the caller closes them
         """Give requests a moment to be answered, and drop the others: one that hangs must not delay the end."""
         self._before_end()
-        for server in self.servers:
-            server.close()
+        await self._stop_listening()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         with suppress(TimeoutError):
@@ -118,6 +120,22 @@ class _Server(uvicorn.Server):
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks, timeout=GRACE)
+
+    async def _stop_listening(self) -> None:
+        """Close the connections that have just come, and then the listening sockets.
+
+        asyncio needs some turns to make a connection of a client that it has accepted. If its server is closed in
+        between, it loses the client's socket.
+        """
+        self._admission.is_over = True
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, asyncio.SelectorEventLoop):
+            for listener in (listener for server in self.servers for listener in server.sockets):
+                loop.remove_reader(listener)
+            for _ in range(_TURNS_OF_ACCEPTING):
+                await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
 
 
 class _InOrder(dict[Connection, None]):

@@ -24,6 +24,8 @@ class Admission:
         #: How many connections were refused since the last report.
         self.refused = 0
         self.leaving: set[RefusableConnection] = set()
+        #: Whether the server ends: a connection that was accepted just before that is closed.
+        self.is_over = False
 
 
 class RefusableConnection(HttpToolsProtocol):

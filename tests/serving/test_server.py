@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import struct
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -328,6 +328,18 @@ async def test_when_it_ends_a_request_that_hangs_is_dropped_without_a_word(caplo
             await asking
         await client.aclose()
     assert caplog.records == []
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("turns", range(6))
+async def test_when_it_ends_a_connection_that_has_just_come_is_closed(turns: int) -> None:
+    async with serving() as (_, http):
+        client = socket.create_connection((http.base_url.host, http.base_url.port or 0))
+        for _ in range(turns):  # of the event loop, which needs three to accept a connection
+            await asyncio.sleep(0)
+    client.settimeout(10)
+    with client, suppress(ConnectionResetError):
+        assert await asyncio.to_thread(client.recv, 1) == b""
 
 
 @pytest.mark.asyncio
