@@ -61,7 +61,7 @@ class TopicNotFound(Refused):
 
 
 class ArtifactRefused(Refused):
-    """The server does not store an artifact of this `name` (G9). `reason` is its text."""
+    """The server does not store an artifact of this `name` (S5, G9). `reason` is its text."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
@@ -69,7 +69,7 @@ class ArtifactRefused(Refused):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"The artifact {self.name!r} cannot be stored (G9): {self.reason}"
+        return f"The artifact {self.name!r} cannot be stored (S5): {self.reason}"
 
 
 class LeaseRefused(Exception):

@@ -13,7 +13,10 @@ from .commands import is_blank
 from .effects import ArtifactStored
 from .task import Artifact, Event, Status, Task
 
-#: Of a file, in bytes.
+#: The folder of all files, in that of the artifacts.
+_RESULTS = "results"
+
+#: Of a file or folder, in bytes.
 _LONGEST_NAME = 255
 
 
@@ -66,7 +69,7 @@ def check_holder(task: Task | None, worker: str) -> Task:
 
 @dataclass(frozen=True, slots=True)
 class Artifacts:
-    """Where a server stores artifacts, and whether it checks their names (G9)."""
+    """Where a server stores artifacts, and whether their names must not lead out of there (G9)."""
 
     folder: str
     checks_names: bool
@@ -81,10 +84,40 @@ class Artifacts:
                 content = wire.decode_base64(content)
         except wire.IllegalBase64 as refusal:
             raise errors.ArtifactUndecodable(upload.name, str(refusal)) from None
-        path = f"results/{task_id}/{upload.name}"
-        if self.checks_names:
-            _check_path(upload.name, posixpath.normpath(path))
-        return ArtifactStored(posixpath.normpath(f"{self.folder}/{path}"), content)
+        path = posixpath.normpath(f"{_RESULTS}/{task_id}/{upload.name}")
+        file = posixpath.normpath(f"{self.folder}/{path}")
+        if not self.checks_names:
+            fault = _fault(file, posixpath.normpath(f"{self.folder}/{_RESULTS}"))
+        elif path in (".", "..") or path.startswith("../"):
+            fault = f"upload path escapes root: {wire.quote(path)}"
+        else:
+            fault = _fault(path, _RESULTS, at="at")
+        if fault:
+            raise errors.ArtifactRefused(upload.name, fault)
+        return ArtifactStored(file, content)
+
+
+def _fault(path: str, folder: str, *, at: str = "") -> str:
+    """What opening a new file fails with, or an empty text. `folder` is there, and all folders around it.
+
+    The calls that open a file and make its folders are named with the suffix `at`.
+    """
+    if posixpath.commonpath([path, folder]) == path:
+        return f"open{at} {path}: is a directory"
+    parts = path.split("/")
+    for number, part in enumerate(parts, 1):
+        reason = _fault_of_name(part)
+        if reason:
+            call = "open" if number == len(parts) else "mkdir"
+            return f"{call}{at} {'/'.join(parts[:number])}: {reason}"
+    return ""
+
+
+def _fault_of_name(name: str) -> str:
+    """Why no file can have this name, or an empty text."""
+    if "\0" in name:
+        return "invalid argument"
+    return "file name too long" if len(name.encode(errors="surrogatepass")) > _LONGEST_NAME else ""
 
 
 def check(task: Task | None, submission: Submission, *, worker: str, artifacts: Artifacts) -> CheckedSubmission:
@@ -109,21 +142,6 @@ def check_content(task: Task, submission: Submission, *, artifacts: Artifacts) -
             stored.append(Artifact(upload.name, "file://" + file.path))
     # The real server appends the files that it has stored, so artifacts with a URL come first (recorded).
     return CheckedSubmission(task, submission, _event(submission), (*linked, *stored), tuple(files))
-
-
-def _check_path(name: str, path: str) -> None:
-    """Refuse a path that leads out of the folder, or that no file can have. Raises `ArtifactRefused`."""
-    if path in (".", "..") or path.startswith("../"):
-        raise errors.ArtifactRefused(name, f"upload path escapes root: {wire.quote(path)}")
-    if path == "results":
-        fault = "is a directory"
-    elif "\0" in path:
-        fault = "invalid argument"
-    elif any(len(part.encode(errors="surrogatepass")) > _LONGEST_NAME for part in path.split("/")):
-        fault = "file name too long"
-    else:
-        return
-    raise errors.ArtifactRefused(name, f"openat {path}: {fault}")
 
 
 def _event(submission: Submission) -> Event:

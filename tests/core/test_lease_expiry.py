@@ -78,6 +78,16 @@ def test_k8_on_main_a_lease_is_over_at_the_same_millisecond_and_repaired_at_most
         assert too_early.broker.get("task-001").status is status
 
 
+def test_q1_half_a_second_after_a_repair_the_last_try_of_a_long_poll_comes_too_soon() -> None:
+    server = held_since("main/redis", 0)
+    server.wait(ms=2500)
+    server.claim()
+    server.wait(ms=500)
+    for is_last_try, status in ((True, Status.IN_PROGRESS), (False, Status.PENDING)):
+        server.broker.requeueing.repair("A", "acme", now=server.now, is_last_try=is_last_try)
+        assert server.broker.get("task-001").status is status
+
+
 @pytest.mark.parametrize("store", STORES)
 def test_k8_a_time_is_first_cut_to_whole_milliseconds(store: Store) -> None:
     whole, with_a_rest = (store.key_gone_at(3, now=START + 7 * MILLISECOND + rest) for rest in (0, 999_999))

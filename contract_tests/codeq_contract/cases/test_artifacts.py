@@ -16,6 +16,9 @@ from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = [core, needs("artifacts")]
 
+#: A name that is a byte too long for a file.
+LONG = "é" * 128
+
 
 @checks("S5.1", "S5.2", "S5.12")
 def test_artifacts_with_a_url_are_kept(contract: CaseContext) -> None:
@@ -59,6 +62,38 @@ def test_the_name_of_an_artifact_may_lead_out_of_the_folder_of_artifacts(contrac
     with TemporaryDirectory() as folder, contract.server({"LOCAL_ARTIFACTS_DIR": f"{folder}/artifacts"}) as server:
         _, reply = completed(server, [{"name": "../../../up", "contentBase64": "aGVsbG8="}])
         assert reply.json["artifacts"] == [{"name": "../../../up", "url": f"file://{folder}/up"}]
+
+
+@needs("variants")
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        pytest.param("..", "open {folder}/results: is a directory", marks=checks("S5.14", "S5.16")),
+        pytest.param("x/../../..", "open {folder}: is a directory", marks=checks("S5.14")),
+        pytest.param("../../..", "open {folder.parent}: is a directory", marks=checks("S5.14")),
+        pytest.param("x\0y", "open {folder}/results/{id}/x\0y: invalid argument", marks=checks("S5.15", "S5.16")),
+        pytest.param("a/x\0/y", "mkdir {folder}/results/{id}/a/x\0: invalid argument", marks=checks("S5.15")),
+        pytest.param(LONG, f"open {{folder}}/results/{{id}}/{LONG}: file name too long", marks=checks("S5.15")),
+        pytest.param(f"{LONG}/a", f"mkdir {{folder}}/results/{{id}}/{LONG}: file name too long", marks=checks("S5.15")),
+    ],
+    ids=["results", "folder", "parent", "NUL", "NUL in a folder", "256 bytes", "256 bytes of a folder"],
+)
+def test_an_artifact_is_refused_if_its_file_cannot_be_opened(contract: CaseContext, name: str, reason: str) -> None:
+    with TemporaryDirectory() as folder, contract.server({"LOCAL_ARTIFACTS_DIR": folder}) as server:
+        completed(server, [{"name": "first", "contentBase64": "aGk="}])  # now there is a folder of results
+        task = server.leased()
+        artifact = {"name": name, "contentBase64": "aGk="}
+        reply = server.worker.submit(task, status="COMPLETED", result={}, artifacts=[artifact])
+        assert reply.refusal == (400, f"artifact {name} upload: {reason.format(folder=Path(folder), id=task['id'])}")
+        assert server.worker.seen(task) == task
+
+
+@checks("S5.15")
+@needs("variants")
+def test_an_artifact_may_have_a_name_of_255_bytes(contract: CaseContext) -> None:
+    with TemporaryDirectory() as folder, contract.server({"LOCAL_ARTIFACTS_DIR": folder}) as server:
+        task, reply = completed(server, [{"name": "é" * 127 + "x", "contentBase64": "aGk="}])
+        assert reply.json["artifacts"][0]["url"] == f"file://{folder}/results/{task['id']}/{'é' * 127}x"
 
 
 @checks("S5.9")
