@@ -158,5 +158,4 @@ def _text(claims: Mapping[str, object], name: str) -> str:
 
 
 def _texts(claim: object) -> tuple[str, ...]:
-    """The texts in an array; none if it is not an array."""
     return tuple(item for item in claim if isinstance(item, str)) if isinstance(claim, list | tuple) else ()

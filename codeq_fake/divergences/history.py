@@ -88,5 +88,4 @@ def queues_in(request: Request, name: str) -> set[str]:
 
 
 def _texts(value: object) -> list[str]:
-    """The texts in a list; none if it is not a list."""
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []

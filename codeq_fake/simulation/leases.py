@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
+from operator import itemgetter
 
 from codeq_fake import wire
 from codeq_fake.journal import Request
@@ -137,7 +138,7 @@ class Leases:
     def end(self, task_id: str, at: float) -> float:
         """The end of a task's lease as the server had promised it by a moment."""
         ends = self._ends.get(task_id, [])
-        known = bisect_right(ends, at, key=_moment)
+        known = bisect_right(ends, at, key=itemgetter(0))
         return ends[known - 1][1] if known else 0.0
 
     def race(self, task_id: str, until: float) -> str:
@@ -152,7 +153,3 @@ def _begins_or_ends_holding(event: HistoryEvent) -> bool:
 
 def _has_no_reply(request: Request) -> bool:
     return request.status == _NO_REPLY
-
-
-def _moment(entry: tuple[float, float]) -> float:
-    return entry[0]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import attrgetter
 
 from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.testing import TaskView
@@ -96,11 +97,7 @@ def lines_of(scene: Scene, tasks: Sequence[str]) -> list[Entry]:
     ]
     concerned = {line.host for line in lines}
     lines += [entry for entry in scene.log if entry.host in concerned]
-    return sorted(lines, key=_time)
-
-
-def _time(line: Entry) -> float:
-    return line.at
+    return sorted(lines, key=attrgetter("at"))
 
 
 def _summary(task: TaskView, labels: dict[str, str]) -> str:

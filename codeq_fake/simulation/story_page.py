@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import jinja2
@@ -47,7 +48,7 @@ class _Bar:
 
 def page(scene: Scene, tasks: Sequence[str], *, title: str, failure: str, command: str = "") -> str:
     """The page: what failed, the command that repeats it, the weather, the tasks with these ids, and the story."""
-    lines = sorted([*lines_of(scene, tasks), *_weather(scene)], key=_time)
+    lines = sorted([*lines_of(scene, tasks), *_weather(scene)], key=attrgetter("at"))
     labels = labels_of(tasks)
     bars = _Bars(scene, labels)
     return _template().render(
@@ -60,10 +61,6 @@ def page(scene: Scene, tasks: Sequence[str], *, title: str, failure: str, comman
         tasks=[_task(task, labels) for task in scene.evidence.tasks if task.id in labels],
         rows=[_row(line, labels) for line in lines],
     )
-
-
-def _time(line: Entry) -> float:
-    return line.at
 
 
 def _weather(scene: Scene) -> Iterator[Entry]:

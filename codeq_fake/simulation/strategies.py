@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ def plans(hosts: Sequence[str], weather: Weather | None = None) -> st.SearchStra
     allowed = weather or Weather()
     kinds = [kind for kind in KINDS if allowed.has(kind) and KINDS[kind].targets(hosts)]
     events = st.sampled_from(kinds).flatmap(lambda kind: _events(kind, hosts, allowed.span)) if kinds else st.nothing()
-    ordered = st.lists(events, max_size=_MOST_EVENTS).map(lambda chosen: tuple(sorted(chosen, key=_time)))
+    ordered = st.lists(events, max_size=_MOST_EVENTS).map(lambda chosen: tuple(sorted(chosen, key=attrgetter("at"))))
     return st.builds(Plan, st.integers(0, 2**32 - 1), ordered)
 
 
@@ -39,7 +40,3 @@ def _values(choice: Between | OneOf) -> st.SearchStrategy[Argument]:
 
 def _rounded(least: float, most: float) -> st.SearchStrategy[float]:
     return st.floats(least, most).map(lambda value: round(value, 2))
-
-
-def _time(event: Event) -> float:
-    return event.at

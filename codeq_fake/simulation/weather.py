@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from random import Random
 
 from .acts import WorldActs
@@ -61,7 +62,7 @@ class Weather:
         """The plan of a run. Each kind has its own draws: a part that is turned off takes away its events only."""
         share = Random(f"{seed}:share").uniform(*_SHARES)  # noqa: S311 - repeatable, not secret
         events = [event for kind in KINDS if self.has(kind) for event in self._events(seed, kind, hosts, share)]
-        return Plan(seed, tuple(sorted(events, key=_order)))
+        return Plan(seed, tuple(sorted(events, key=attrgetter("at", "kind", "target"))))
 
     def _events(self, seed: int, kind: str, hosts: Sequence[str], share: float) -> list[Event]:
         random = Random(f"{seed}:{kind}")  # noqa: S311 - as above
@@ -84,7 +85,3 @@ def apply(world: WorldActs, event: Event) -> None:
 def end(world: WorldActs) -> None:
     """End the bad weather at the server: whatever faults are still active. The world ends that of hosts and network."""
     world.faults.clear()
-
-
-def _order(event: Event) -> tuple[float, str, str]:
-    return event.at, event.kind, event.target

@@ -339,7 +339,6 @@ class _CallReader:
 
 
 def _json_or_none(text: str) -> Any:  # noqa: ANN401 - JSON of any shape
-    """The JSON in `text`, None if it is no JSON."""
     try:
         return _REPLIES.decode(text) if text else None
     except ValueError:

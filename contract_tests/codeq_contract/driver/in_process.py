@@ -129,7 +129,6 @@ def _are_done(calls: Sequence[asyncio.Task[Reply]]) -> bool:
 
 
 def _scope(request: Request) -> Scope:
-    """The ASGI scope of a request."""
     headers = {"host": "codeq.test", **{name.lower(): value for name, value in request.headers.items()}}
     if request.body is not None:
         headers["content-length"] = str(len(request.body))

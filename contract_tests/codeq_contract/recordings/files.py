@@ -136,12 +136,8 @@ def _lines(recording: Recording) -> Iterator[str]:
     calls = ((call.sent, _call(call, epoch)) for call in sorted(recording.calls, key=attrgetter("sent")))
     ordered = sorted(recording.callbacks, key=attrgetter("at"))
     callbacks = ((callback.at, _callback(callback, epoch)) for callback in ordered)
-    for _, entry in heapq.merge(calls, callbacks, key=_moment):
+    for _, entry in heapq.merge(calls, callbacks, key=itemgetter(0)):
         yield _line(entry)
-
-
-def _moment(timed: tuple[int, dict[str, Any]]) -> int:
-    return timed[0]
 
 
 def _line(entry: dict[str, Any]) -> str:

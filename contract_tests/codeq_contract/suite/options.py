@@ -167,7 +167,6 @@ class Options:
 
     @property
     def _fake_version(self) -> str:
-        """The version of a fake."""
         named = self._named_version or self.contract
         return VERSIONS[0] if named in ("", AUTO) else named
 

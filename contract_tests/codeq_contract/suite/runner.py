@@ -243,5 +243,4 @@ def _unsupported(features: Sequence[str]) -> UnsupportedError:
 
 
 def _first_of_group(error: BaseException) -> BaseException:
-    """The error itself, or the first of a group."""
     return _first_of_group(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
