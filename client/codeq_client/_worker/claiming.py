@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -36,6 +35,7 @@ from .lease_timing import End
 from .limits import CommandLimits
 from .outcomes import Retry
 from .result_batches import ResultBatches
+from .slots import Slots
 
 T = TypeVar("T")
 
@@ -70,15 +70,13 @@ class ClaimLoop:
         self._context = context
         self._clock = context.codeq.core.clock
         self._handlers = handlers
-        self._concurrency = concurrency
         self._poll = poll
         self._grace = grace
         self._burst = burst
         self._batch_results = batch_results and concurrency > 1
         self._order = CommandOrder(handlers)
-        self._limits = CommandLimits(handlers, self._running_of, self._clock)
-        self._deliveries: dict[str, list[Delivery]] = {}
-        """By the task's id. A task that is delivered again has several."""
+        self.slots = Slots(concurrency, handlers, self._clock)
+        self._limits = CommandLimits(handlers, self.slots.used_by, self._clock)
         self._slot_freed = asyncio.Event()
         self._stop = asyncio.Event()
         self._claiming = anyio.CancelScope()
@@ -100,52 +98,6 @@ class ClaimLoop:
         """Whether nothing is claimed now because each command is at its limit."""
 
     @property
-    def running(self) -> int:
-        """The number of tasks in work, each of which has a slot. A task that is delivered again needs no second one."""
-        return len(self._deliveries)
-
-    def _running_of(self, command: str) -> int:
-        return sum(deliveries[0].command.lower() == command for deliveries in self._deliveries.values())
-
-    def _all_deliveries(self) -> list[Delivery]:
-        return [delivery for deliveries in list(self._deliveries.values()) for delivery in deliveries]
-
-    @property
-    def stuck(self) -> int:
-        """The number of tasks whose handler had to end and still runs."""
-        return len(self._stuck())
-
-    @property
-    def has_usable_slot(self) -> bool:
-        """Whether stuck handlers leave a slot for a task of a command that is below its limit."""
-        return self._blocked_since() is None
-
-    @property
-    def standstill(self) -> float:
-        """For how many seconds there has been no usable slot; 0 if there is one."""
-        since = self._blocked_since()
-        return 0.0 if since is None else self._clock.monotonic() - since
-
-    @property
-    def oldest(self) -> float:
-        """The seconds since the oldest task in work was claimed; 0 without a task."""
-        return max((delivery.age() for delivery in self._all_deliveries()), default=0.0)
-
-    def _stuck(self) -> dict[str, tuple[str, float]]:
-        """Return the stuck handlers by the task's id: the command, and since when."""
-        deliveries = [(each.task_id, each.command.lower(), each.stuck_since) for each in self._all_deliveries()]
-        return {task_id: (command, since) for task_id, command, since in deliveries if since is not None}
-
-    def _blocked_since(self) -> float | None:
-        """Return since when stuck handlers have left no usable slot, or None."""
-        stuck = self._stuck().values()
-        of_command = Counter(command for command, _ in stuck)
-        has_room = any(of_command[name] < (handler.concurrency or math.inf) for name, handler in self._handlers.items())
-        if has_room and len(stuck) < self._concurrency:
-            return None
-        return max(since for _, since in stuck)
-
-    @property
     def stopping(self) -> bool:
         """Whether the loop has stopped claiming."""
         return self._stop.is_set()
@@ -155,7 +107,7 @@ class ClaimLoop:
         if not self.stopping:
             _log.info(
                 "stopping: %d tasks run on for up to %g s; tasks of the open claim are given back",
-                self.running,
+                self.slots.used,
                 self._grace,
             )
         self._stop.set()
@@ -186,15 +138,15 @@ class ClaimLoop:
                 while await self._slot_is_free() and not self._burst_is_over():
                     await self._claim(group)
             self._claims_ended.set()
-            self._context.emit(Draining(self.running))
-            while self._deliveries:
+            self._context.emit(Draining(self.slots.used))
+            while self.slots.used:
                 await self._until_change()
             ending.cancel()
         return self._refusal
 
     async def _slot_is_free(self) -> bool:
         """Wait for a free slot while not paused; return False if the worker stops instead."""
-        while (self.paused or self.running >= self._concurrency) and not self.stopping:
+        while (self.paused or self.slots.free <= 0) and not self.stopping:
             await self._until_change()
         return not self.stopping
 
@@ -208,7 +160,7 @@ class ClaimLoop:
         await sleep_or(self._clock, self._limits.until_allowed(), self._slot_freed.wait)
 
     def _burst_is_over(self) -> bool:
-        return self._burst and self._empty_claims >= _EMPTY_CLAIMS_IN_BURST and not self._deliveries
+        return self._burst and self._empty_claims >= _EMPTY_CLAIMS_IN_BURST and not self.slots.used
 
     async def _claim(self, group: asyncio.TaskGroup) -> None:
         """Claim once, with a long poll, and fill the other free slots with what is ready."""
@@ -219,7 +171,7 @@ class ClaimLoop:
             if self.limited:
                 await self._until_change()
                 return
-            if self._more_ready and self._concurrency - self.running > 1:
+            if self._more_ready and self.slots.free > 1:
                 await self._fill_slots(group)
                 return
             all_asked = len(commands) == len(self._handlers)
@@ -235,7 +187,7 @@ class ClaimLoop:
             await self._claim_failed(error)
             return
         took = self._clock.monotonic() - sent
-        if task is None and self._burst and (self._deliveries or not all_asked):
+        if task is None and self._burst and (self.slots.used or not all_asked):
             await self._until_change()
             self._empty_claims = 0  # it may have created tasks
         elif task is None and took < wait / 4:
@@ -261,7 +213,7 @@ class ClaimLoop:
     async def _fill_slots(self, group: asyncio.TaskGroup) -> None:
         """Claim in batches without waiting, until no slot is free or nothing is left to claim."""
         idle: set[str] = set()  # commands that had no task although it was their turn
-        while self.running < self._concurrency and not (self.stopping or self.paused):
+        while self.slots.free > 0 and not (self.stopping or self.paused):
             claimable = [command for command in self._claimable() if command not in idle]
             if not claimable:
                 return
@@ -283,7 +235,7 @@ class ClaimLoop:
         The command whose turn it is decides how many. Without tasks it does so only once, however low its limit is.
         """
         first = claimable[0]
-        asked = int(min(self._concurrency - self.running, calls.MAX_CLAIM_BATCH, self._limits.allowance(first)))
+        asked = int(min(self.slots.free, calls.MAX_CLAIM_BATCH, self._limits.allowance(first)))
         return [command for command in claimable if self._limits.allowance(command) >= asked], asked
 
     async def _receive(self, group: asyncio.TaskGroup, tasks: Sequence[Task], sent: float) -> None:
@@ -298,10 +250,7 @@ class ClaimLoop:
             self._limits.started(task.command)
             handler = self._handlers.get(task.command.lower()) or Handler(task.command, _unknown, takes_context=False)
             delivery = Delivery(self._context, handler, task, sent=sent)
-            deliveries = self._deliveries.setdefault(task.id, [])
-            earlier = list(deliveries)
-            deliveries.append(delivery)
-            group.create_task(self._deliver(delivery, earlier))
+            group.create_task(self._deliver(delivery, self.slots.add(delivery)))
 
     async def _deliver(self, delivery: Delivery, earlier: Sequence[Delivery]) -> None:
         """Carry out one delivery. A task that is delivered again waits until its earlier delivery has ended."""
@@ -319,14 +268,8 @@ class ClaimLoop:
                 raise
             _log.exception("a delivery failed; its lease will run out")
         finally:
-            self._remove(delivery)
+            self.slots.remove(delivery)
             self._slot_freed.set()
-
-    def _remove(self, delivery: Delivery) -> None:
-        deliveries = self._deliveries[delivery.task_id]
-        deliveries.remove(delivery)
-        if not deliveries:
-            del self._deliveries[delivery.task_id]
 
     async def _all_ended(self, delivery: Delivery, earlier: Sequence[Delivery]) -> bool:
         """End the earlier deliveries of a task; return False if a handler is stuck.
@@ -394,7 +337,7 @@ class ClaimLoop:
         await sleep_or(self._clock, max(0, longest), self._claims_ended.wait)
         self._claiming.cancel()
         self._context.settle_deadline = self._clock.monotonic() + SETTLE_SECONDS
-        for delivery in self._all_deliveries():
+        for delivery in self.slots.deliveries():
             delivery.end(End.SHUTDOWN)
 
 

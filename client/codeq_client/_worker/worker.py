@@ -238,14 +238,14 @@ class Worker(Registry):
         return WorkerStatus(
             running=loop is not None,
             draining=loop is not None and loop.stopping,
-            tasks=loop.running if loop else 0,
+            tasks=loop.slots.used if loop else 0,
             claim_age=self.codeq.core.clock.monotonic() - self._answered_at,
             claim_error=self._claim_error,
             loop_lag=renewal.monitor.lag() if renewal and renewal.monitor else 0.0,
             lease_lag=renewal.lag() if renewal else 0.0,
-            oldest=loop.oldest if loop else 0.0,
-            stuck=loop.stuck if loop else 0,
-            standstill=loop.standstill if loop else 0.0,
+            oldest=loop.slots.oldest if loop else 0.0,
+            stuck=loop.slots.stuck if loop else 0,
+            standstill=loop.slots.standstill if loop else 0.0,
             paused=self._paused,
             slots=self.concurrency,
             limited=loop is not None and loop.limited,
@@ -276,8 +276,8 @@ class Worker(Registry):
             self._answered_at, self._claim_error = self.codeq.core.clock.monotonic(), ""
         elif isinstance(event, ClaimFailed):
             self._claim_error = str(event.error)
-        elif isinstance(event, HandlerStuck) and self._claim_loop and not self._claim_loop.has_usable_slot:
-            _log.error("no slot is left: %d handlers do not end; restart the worker", self._claim_loop.stuck)
+        elif isinstance(event, HandlerStuck) and self._claim_loop and not self._claim_loop.slots.has_usable:
+            _log.error("no slot is left: %d handlers do not end; restart the worker", self._claim_loop.slots.stuck)
 
 
 def _wrap(middleware: Iterable[Middleware], runners: Runners, handler: Handler) -> Next:
