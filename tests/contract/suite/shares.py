@@ -1,31 +1,43 @@
 """A plugin for pytest that leaves out cases which other targets run as well.
 
-The targets on a port, at a URL and in containers differ in how a request comes to the server. For that each of them
-runs a third of the cases of the levels `core` and `recorded`, and all others: they wait side by side. The commit draws
-the thirds.
+The targets on a port, at a URL and in containers differ in how a request comes to the server. For that a share of the
+cases is enough. In process all of them run.
 """
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import pytest
 
+from codeq_contract.report.results import GROUPS
 from codeq_contract.suite.runner import group_of, needed_features
 from tests.mutants.children import drawn
 
-#: The targets that share the cases.
-_TARGETS = ("http", "url", "container")
+#: Target -> level -> the first of its cases, in an order that the commit draws, and the distance to the next. Levels in
+#: which cases wait side by side take little of a processor, except in containers.
+_SHARES = MappingProxyType(
+    {
+        "http": {"core": slice(0, None, 6)},
+        "url": {"core": slice(1, None, 3)},
+        "container": {group: slice(2, None, 12) for group in GROUPS},
+    }
+)
 
 #: How many of the cases that need a separate server run in containers: each of them starts two.
-_SERVERS = 6
+_SERVERS = 3
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the shares of the other targets."""
+    """Leave out what is not in the target's share."""
     target = config.getoption("codeq_target")
-    shared = drawn(item.nodeid for item in items if group_of(item) in ("core", "recorded"))
-    left_out = {*shared} - {*shared[_TARGETS.index(target) :: len(_TARGETS)]}
+    left_out = set[str]()
+    for level, share in _SHARES[target].items():
+        cases = drawn(item.nodeid for item in items if group_of(item) == level)
+        left_out |= {*cases} - {*cases[share]}
     if target == "container":
-        left_out |= {*drawn(item.nodeid for item in items if "variants" in needed_features(item))[_SERVERS:]}
+        with_server = [item for item in items if "variants" in needed_features(item)]
+        left_out |= {*drawn(item.nodeid for item in with_server if item.nodeid not in left_out)[_SERVERS:]}
     config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left_out])
     items[:] = [item for item in items if item.nodeid not in left_out]

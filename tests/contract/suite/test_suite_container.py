@@ -59,22 +59,15 @@ def test_the_suite_passes_in_containers_from_start_to_report(tmp_path: Path) -> 
     assert done.returncode == 0, done.stdout
     report = Report.from_json((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report.levels["core"] == "partial", "some cases were left out"
-    assert sum(case.verdict is Verdict.PASSED for case in report.cases) > 250
+    assert sum(case.verdict is Verdict.PASSED for case in report.cases) > 50
     assert {file.name for file in tmp_path.iterdir()} >= {"report.json", "junit.xml", "report.html"}
     assert SERVER in report.about["server"]
 
 
 @pytest.mark.slow(seconds=20)
 def test_the_webhook_can_run_in_a_container(tmp_path: Path) -> None:
-    chosen = (
-        "--codeq-receiver-image",
-        PYTHON,
-        "--codeq-level",
-        "webhooks",
-        "-k",
-        "sent or signature or redirect",
-        *SHARE,
-    )
+    cases = "sent_to_the_webhook or new_signature or keeps_the_post or follows_a_redirect"
+    chosen = ("--codeq-receiver-image", PYTHON, "--codeq-level", "webhooks", "-k", cases)
     done = suite("--codeq-image", SERVER, "--codeq-store", STORE, "--codeq-report", str(tmp_path), *chosen)
     assert done.returncode == 0, done.stdout
     assert " failed" not in done.stdout
