@@ -187,9 +187,10 @@ class Queue:
     def next_moments(self) -> Iterator[int]:
         """From when (ns) a claim finds something here: ready, due or expired tasks. 0 is at once.
 
-        There is nothing to find before the first of them, unless the queue changes.
+        There is nothing to find before the first of them, unless the queue changes. Leftovers do not count: where there
+        are any, each claim counts anyway (Q1).
         """
-        if self.leftovers is not None or any(self.pending.values()):
+        if any(self.pending.values()):
             yield 0
         if (due := self.delays.next_due()) is not None:
             yield due
@@ -216,8 +217,6 @@ class Queue:
     def leave_id(self, task: Task) -> None:
         """Remove a task, but leave its id where it was (P8)."""
         left = self.leftovers = self.leftovers or Leftovers()
-        if self._on_change is not None:
-            self._on_change()
         if self.is_pending(task):
             if self.before_change is not None:
                 self.before_change(self)

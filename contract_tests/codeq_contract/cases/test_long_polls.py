@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from codeq_contract.driver import TASKS
 from codeq_contract.recordings.times import MILLISECOND, SECOND
 from codeq_contract.suite.case import checks, needs, timed
 from codeq_contract.suite.case_context import CaseContext
@@ -63,3 +64,41 @@ def test_a_long_poll_looks_four_times_a_second_from_its_start_on(contract: CaseC
         due = contract.delay_end(reply, 2).latest
         looks = -(-(due - found.called) // LOOK)
         assert found.returned == found.called + looks * LOOK, fraction
+
+
+@checks("K9.2", "K9.3")
+@needs("long_poll")
+@pytest.mark.parametrize("delay", [0, 2])
+def test_a_long_poll_gets_a_task_that_is_created_meanwhile(contract: CaseContext, delay: int) -> None:
+    command = contract.command()
+    poll = contract.worker.claiming(command, waitSeconds=25)
+    found, created = contract.together([poll, contract.producer.creating(command, delaySeconds=delay)])
+    assert (found.status, found.json["id"], found.json["attempts"]) == (200, created.json["id"], 1)
+    ready = contract.delay_end(created, delay).latest if delay else created.returned
+    late = 0 if contract.time_bounds.exact else 10 * SECOND
+    assert found.returned <= ready + LOOK + late
+
+
+@checks("K9.2", "K9.7")
+@needs("long_poll", "known_settings")
+@pytest.mark.parametrize(
+    ("operation", "fields", "attempts"),
+    [("abandon", {}, 2), ("nack", {"delaySeconds": 2}, 3), ("heartbeat", {"extendSeconds": 2}, 3)],
+)
+def test_a_long_poll_gets_a_task_that_is_given_back_meanwhile(
+    contract: CaseContext, operation: str, fields: dict[str, int], attempts: int
+) -> None:
+    task = contract.leased(600)
+    poll = contract.worker.claiming(task["command"], waitSeconds=25)
+    back = contract.worker.request("POST", f"{TASKS}/{task['id']}/{operation}", fields)
+    found, given_back = contract.together([poll, back])
+    assert (given_back.status, found.status) == (200, 200)
+    assert (found.json["id"], found.json["attempts"]) == (task["id"], attempts)
+
+
+@checks("K9.7")
+@needs("long_poll", "known_settings")
+def test_a_long_poll_gets_a_task_whose_lease_runs_out(contract: CaseContext) -> None:
+    task = contract.leased(3)
+    found = contract.worker.claim(task["command"], waitSeconds=25)
+    assert (found.status, found.json["id"], found.json["attempts"]) == (200, task["id"], 3)
