@@ -94,6 +94,10 @@ class VirtualTimeLoop(LoopWithoutSockets):
         else:
             super().default_exception_handler(context)
 
+    def next_timer(self) -> float | None:
+        """The moment of the next timer (s), None without one. A loop that keeps its timers otherwise overrides this."""
+        return next_timer(self)
+
     def looks_outside(self) -> bool:
         """Whether time must not jump, because a thread is awaited or something is open.
 
@@ -107,7 +111,7 @@ class VirtualTimeLoop(LoopWithoutSockets):
 
         The caller knows that nothing is awaited outside, and has a separate timer to fire then.
         """
-        timer = next_timer(self)
+        timer = self.next_timer()
         if has_ready_callbacks(self) or (timer is not None and timer <= moment):
             return False
         self._move(moment)
@@ -148,7 +152,7 @@ class VirtualTimeLoop(LoopWithoutSockets):
 
     def _jump(self) -> None:
         """Jump to the next timer."""
-        timer = next_timer(self)
+        timer = self.next_timer()
         if timer is not None:
             self._move(timer)
         self._waited = self._owed = 0.0

@@ -81,8 +81,14 @@ class OwnedLoop(asyncio.SelectorEventLoop):
         """As asyncio's, but timers of one instant run in the order in which they were set."""
         self._check_closed()  # type: ignore[attr-defined]  # as above
         timer = _OwnedTimer(when, callback, args, self, context)
-        heappush(self._scheduled, timer)  # type: ignore[attr-defined]  # as above
+        self.timers_set += 1
+        heappush(self._scheduled, (when, self.timers_set, timer))  # type: ignore[attr-defined]  # as above
         return timer
+
+    def next_timer(self) -> float | None:
+        """The moment of the next timer (s), None without one."""
+        timers: list[Any] = self._scheduled  # type: ignore[attr-defined]  # as above
+        return timers[0][0] if timers else None
 
     def run_again(self, handles: list[asyncio.Handle]) -> None:
         """Run these callbacks, which their owner has kept, in the next turn."""
@@ -114,14 +120,14 @@ class OwnedLoop(asyncio.SelectorEventLoop):
         """One turn, as asyncio's, but without a look at descriptors, which costs more than most turns."""
         ready: deque[Any] = self._ready  # type: ignore[attr-defined]  # as above
         timers: list[Any] = self._scheduled  # type: ignore[attr-defined]  # as above
-        while timers and timers[0]._cancelled:  # noqa: SLF001 - the method for it takes longer
+        while timers and timers[0][2]._cancelled:  # noqa: SLF001 - the method for it takes longer
             heappop(timers)
         self.begin_turn(ready)
         if not ready and not self._stopping:  # type: ignore[attr-defined]  # as above
-            self.wait_for(timers[0].when() if timers else None)
+            self.wait_for(timers[0][0] if timers else None)
         now = self.time()
-        while timers and timers[0]._when <= now:  # noqa: SLF001 - as above
-            timer = heappop(timers)
+        while timers and timers[0][0] <= now:
+            timer = heappop(timers)[2]
             timer._scheduled = False  # noqa: SLF001 - as asyncio notes it
             ready.append(timer)
         for _ in range(len(ready)):
@@ -158,7 +164,7 @@ class _OwnedHandle(asyncio.Handle):
 class _OwnedTimer(asyncio.TimerHandle):
     """A timer. It is initialized and cancelled without asyncio's layers for it: each timeout of a request is one."""
 
-    __slots__ = ("owner", "place")
+    __slots__ = ("owner",)
 
     def __init__(
         self,
@@ -174,16 +180,10 @@ class _OwnedTimer(asyncio.TimerHandle):
         self._repr = self._source_traceback = None
         self._when, self._scheduled = when, True
         self.owner = own.get(loop.owner_variable)
-        loop.timers_set += 1
-        #: Its place among the timers.
-        self.place = (when, loop.timers_set)
 
     def cancel(self) -> None:
         self._cancelled = True
         self._callback = self._args = None  # type: ignore[assignment]  # as asyncio's own
-
-    def __lt__(self, other: object) -> bool:
-        return self.place < other.place  # type: ignore[attr-defined, no-any-return]  # all timers are of this class
 
 
 class NumberedTask(asyncio.Task[Any]):
