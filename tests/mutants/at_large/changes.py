@@ -30,11 +30,13 @@ class Change:
 
     The place is from `start` to `end` in the bytes of the file, and part of a statement on `lines`. `scope` is the
     function or class around it. The name shows all that: `core/queue.py Queue.put: return {a == 1 -> a != 1}`.
+    `constant` is what a module or a class assigns there: `Task.webhook`. In a function it is empty.
     """
 
     name: str
     file: str
     scope: str
+    constant: str
     lines: range
     start: int
     end: int
@@ -74,42 +76,54 @@ def changes_of(file: str, source: bytes) -> Iterator[Change]:
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
-    for place in _places(ast.parse(source), scope="", lines=range(0)):
+    for place in _places(ast.parse(source), scope="", constant="", lines=range(0)):
         node = place.node
         first = starts[node.lineno - 1]
         start, end = first + node.col_offset, starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
         before, old, after = source[first:start].decode(), source[start:end].decode(), source[end:].decode()
         rest_of_line = after.partition("\n")[0]
         shown = " ".join(f"{before}{{{old} -> {place.text}}}{rest_of_line}".split())
-        yield Change(f"{file} {place.scope}: {shown}", file, place.scope, place.lines, start, end, place.text)
+        name = f"{file} {place.scope}: {shown}"
+        yield Change(name, file, place.scope, place.constant, place.lines, start, end, place.text)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A node, a text to stand in its place, the function or class around it, and the lines of its statement."""
+    """A node, a text to stand in its place, the function or class around it, and its constant and lines."""
 
     node: ast.expr | ast.stmt
     text: str
     scope: str
+    constant: str
     lines: range
 
 
-def _places(node: ast.AST, scope: str, lines: range) -> Iterator[_Place]:
-    """The places at a node and below it, `scope` and `lines` being those around it."""
+def _places(node: ast.AST, scope: str, constant: str, lines: range) -> Iterator[_Place]:
+    """The places at a node and below it. `scope`, `constant` and `lines` are those around it."""
     if _is_without_effect(node):
         return
     if isinstance(node, ast.stmt):
         lines = _head(node)
     if isinstance(node, ast.expr | ast.stmt):
-        yield from (_Place(node, text, scope, lines) for text in OPERATORS.get(type(node), _none)(node))
-    yield from (_Place(condition, text, scope, lines) for condition, text in of_condition(node))
+        yield from (_Place(node, text, scope, constant, lines) for text in OPERATORS.get(type(node), _none)(node))
+    yield from (_Place(condition, text, scope, constant, lines) for condition, text in of_condition(node))
     if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         scope = f"{scope}.{node.name}".lstrip(".")
     for name, value in ast.iter_fields(node):
         if name not in {"annotation", "returns", "decorator_list"} and not isinstance(node, ast.JoinedStr):
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
-                    yield from _places(child, scope, lines)
+                    below = _constant(child, scope) if isinstance(node, ast.Module | ast.ClassDef) else constant
+                    yield from _places(child, scope, below, lines)
+
+
+def _constant(statement: ast.AST, scope: str) -> str:
+    """What a statement of a module or a class assigns."""
+    match statement:
+        case ast.Assign([ast.Name(name)]) | ast.AnnAssign(ast.Name(name)):
+            return f"{scope}.{name}".lstrip(".")
+        case _:
+            return ""
 
 
 def _none(_node: ast.AST) -> Iterator[str]:

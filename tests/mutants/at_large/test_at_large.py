@@ -59,6 +59,13 @@ def test_a_change_is_named_by_its_function_and_its_line() -> None:
     assert change.lines == range(3, 5)
 
 
+def test_what_a_module_or_a_class_assigns_is_listed_by_its_name() -> None:
+    source = b"A = (1,)\nclass B:\n    c: int = 1\n    def d(self):\n        e = 1\n"
+    constants = {change.lines[0]: change.constant for change in changes_of("core/x.py", source)}
+    assert constants == {1: "A", 3: "B.c", 5: ""}
+    assert [*names(next(changes_of("core/x.py", source)))][1:] == ["core/x.py A", "core/x.py"]
+
+
 def test_a_change_of_a_function_needs_no_import(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands.trim, "__code__", commands.trim.__code__)  # it comes back
     [change] = [each for each in changes().values() if each.file == "core/commands.py" and each.scope == "trim"][:1]

@@ -148,7 +148,7 @@ def _recorded(items: Mapping[str, pytest.Item]) -> Mapping[str, Any]:
 
 
 def _function(change: Change) -> str:
-    return f"{change.file} {change.scope}"
+    return f"{change.file} {change.constant or change.scope}"
 
 
 def _groups(changes: Sequence[Change]) -> list[tuple[Change, ...]]:
