@@ -89,7 +89,7 @@ class Artifacts:
         if not self.checks_names:
             fault = _fault(file, posixpath.normpath(f"{self.folder}/{_RESULTS}"))
         elif path in (".", "..") or path.startswith("../"):
-            fault = f"upload path escapes root: {wire.quote(path)}"
+            fault = f"upload path escapes root: {wire.go_quote(path)}"
         else:
             fault = _fault(path, _RESULTS, at="at")
         if fault:

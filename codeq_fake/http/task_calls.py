@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from codeq_fake.core import errors
 from codeq_fake.core.times import MILLISECOND
+from codeq_fake.wire import read_back
 
 from . import rendering
 from .long_texts import LongTexts
@@ -50,6 +52,8 @@ def _seconds(text: str) -> int:
 
 def _result(call: Call) -> Reply:
     task, record = call.broker.result(call.params["id"])
+    if record.result is not None:
+        record = replace(record, result=read_back(record.result))
     long = LongTexts()
     written, finished = rendering.record(record, call.zone, long), rendering.task(task, call.zone, long)
     return long.reply(f'{{"result":{written},"task":{finished}}}')

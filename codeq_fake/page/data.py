@@ -42,7 +42,7 @@ class TaskRow:
     @classmethod
     def of(cls, task: Task, broker: Broker) -> TaskRow:
         """The row of one task."""
-        payload = short(wire.unescape_html(task.payload[:400]), 160)
+        payload = short(wire.callback_text(task.payload[:400]), 160)
         ends = end_of_wait(task, broker)
         return cls(task, STATES[task.state], task.state_since, ends, short(task.error), payload)
 

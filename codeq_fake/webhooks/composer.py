@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from codeq_fake.core.effects import CallbackDue, NoticeDue
-from codeq_fake.wire import quote, rfc3339_nano, rfc3339_seconds, unescape_html
+from codeq_fake.wire import callback_text, quote, rfc3339_nano, rfc3339_seconds
 
 from .exchange import Outgoing
 
@@ -80,4 +80,4 @@ def sign(secret: str, timestamp: int, body: bytes) -> str:
 def _body(**members: str) -> bytes:
     """A JSON object of members whose values are JSON texts."""
     text = ",".join(f'"{name}":{value}' for name, value in members.items())
-    return unescape_html(f"{{{text}}}").encode()  # W1: replies escape <, > and &, callbacks do not
+    return callback_text(f"{{{text}}}").encode()

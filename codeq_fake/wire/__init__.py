@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .decoder import decode
-from .encoder import encode, escaped, literal, quote, quote_byte, unescape_html
+from .encoder import callback_text, encode, escaped, go_quote, literal, quote, quote_byte, read_back
 from .gobase64 import IllegalBase64
 from .gobase64 import decode as decode_base64
 from .gobase64 import decode_url as decode_base64url

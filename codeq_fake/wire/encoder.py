@@ -19,10 +19,20 @@ Json: TypeAlias = str | int | float | bool | list["Json"] | dict[str, "Json"] | 
 
 _PLAIN_FROM, _PLAIN_BELOW = 1e-6, 1e21  # between them a double is written without an exponent
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_ESCAPE = re.compile(r"\\(?:u(003c|003e|0026)|.)")
-_HTML = {"003c": "<", "003e": ">", "0026": "&"}
+# What callbacks write differently from replies. A backslash in a string is no part of it.
+_ESCAPE = re.compile(r"\\(?:(u003c|u003e|u0026|u2028|u2029|b|f)|\\)")
+_IN_CALLBACKS = {
+    "u003c": "<",
+    "u003e": ">",
+    "u0026": "&",
+    "u2028": "\u2028",
+    "u2029": "\u2029",
+    "b": r"\u0008",
+    "f": r"\u000c",
+}
+_STRING_OR_MINUS_ZERO = re.compile(r'("(?:[^"\\]|\\.)*")|-0(?=[,\]}])')
 _GO_ESCAPES = {
-    "'": r"\'",
+    '"': r"\"",
     "\\": r"\\",
     "\a": r"\a",
     "\b": r"\b",
@@ -39,16 +49,25 @@ def quote(text: str) -> str:
     return escaped(encode_basestring(text))
 
 
+def go_quote(text: str) -> str:
+    """A string literal as in Go's source. So Go's error texts name what they are about (`%q`)."""
+    return f'"{"".join(map(_go_escaped, text))}"'
+
+
 def quote_byte(byte: int) -> str:
     """A byte in single quotes, as Go's JSON decoder names one that cannot be there."""
     char = chr(byte)
-    if char in _GO_ESCAPES:
-        spelled = _GO_ESCAPES[char]
-    elif char.isprintable():
-        spelled = char
-    else:
-        spelled = f"\\x{byte:02x}" if char.isascii() else f"\\u{byte:04x}"
-    return f"'{spelled}'"
+    if char == '"':
+        return "'\"'"
+    return r"'\''" if char == "'" else f"'{_go_escaped(char)}'"
+
+
+def _go_escaped(char: str) -> str:
+    if char in _GO_ESCAPES or char.isprintable():
+        return _GO_ESCAPES.get(char, char)
+    if char.isascii():
+        return f"\\x{ord(char):02x}"
+    return f"\\u{ord(char):04x}" if char <= "\uffff" else f"\\U{ord(char):08x}"
 
 
 #: A string literal for a text that is passed to `escaped` as a whole, which costs less than to escape each literal.
@@ -83,9 +102,16 @@ def double(value: float) -> str:
     return text.replace("e-0", "e-")
 
 
-def unescape_html(text: str) -> str:
-    """The same JSON text with `<`, `>` and `&` unescaped, as Go writes it with SetEscapeHTML(false) (W1)."""
-    return _ESCAPE.sub(lambda match: _HTML.get(match[1], match[0]), text) if r"\u00" in text else text
+def callback_text(text: str) -> str:
+    """JSON text of a reply as callbacks and notices have it, which the server writes with another library (W1, U4)."""
+    return _ESCAPE.sub(lambda match: _IN_CALLBACKS.get(match[1], match[0]), text) if "\\" in text else text
+
+
+def read_back(text: str) -> str:
+    """Compact JSON text as it comes back from the server's store, where -0 has become 0 (S7)."""
+    if not any(part in text for part in (":-0", ",-0", "[-0")):
+        return text
+    return _STRING_OR_MINUS_ZERO.sub(lambda match: match[1] or "0", text)
 
 
 def escaped(text: str) -> str:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from .encoder import quote, quote_byte
+from .encoder import go_quote, quote_byte
 from .scanner import MAX_DEPTH, Members, Number, Value, int64, scan
 from .schema import BadBody, fold
 
@@ -59,7 +59,7 @@ def _bind(value: Value, struct: StrictStruct) -> dict[str, Any]:
     for written, member in value.pairs:
         name = names.get(fold(written))
         if name is None:
-            raise StrictError(f"json: unknown field {quote(written)}")
+            raise StrictError(f"json: unknown field {go_quote(written)}")
         if member is not None:
             fields[name] = _value(member, struct.fields[name], f"{struct.name}.{name}")
         elif struct.fields[name] == "[]int":
@@ -107,7 +107,7 @@ def _end_of_value(text: str, at: int) -> int:
         if opened:
             containers.append(opened)
             if len(containers) > MAX_DEPTH:
-                raise StrictError("exceeded max depth")
+                raise _unexpected(text[at - 1], "exceeded max depth")
             at = _skip_space(text, at)
             if _char(text, at) != opened:
                 at = _name(text, at) if opened == "}" else at

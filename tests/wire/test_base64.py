@@ -66,7 +66,7 @@ def test_the_error_names_the_byte_that_go_names(text: str, offset: int) -> None:
         ("aG==", 2),
         ("a+b", 1),
         ("a/b", 1),
-        ("aGVs\nb\n", 6),
+        ("aGVs\nb", 4),
         ("a\u00e9", 1),
     ],
 )

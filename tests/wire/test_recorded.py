@@ -15,6 +15,7 @@ from codeq_fake.wire import (
     BadTime,
     IllegalBase64,
     Struct,
+    callback_text,
     decode_base64,
     encode,
     is_webhook_url,
@@ -22,7 +23,6 @@ from codeq_fake.wire import (
     reformat_rfc3339,
     rfc3339_nano,
     rfc3339_seconds,
-    unescape_html,
 )
 from tests.wire.support import (
     CLAIM,
@@ -148,7 +148,7 @@ def test_callbacks_are_encoded_as_the_server_encoded_them(profile: str) -> None:
     bodies = [line["body"] for session in sessions(profile) for line in session if line["kind"] == "callback"]
     bodies = [body for body in bodies if body]
     assert bodies
-    assert [unescape_html(encode(json.loads(body))) for body in bodies] == bodies
+    assert [callback_text(encode(json.loads(body))) for body in bodies] == bodies
 
 
 @every_profile

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeq_fake.wire import encode, quote, unescape_html
+from codeq_fake.wire import callback_text, encode, quote
 from codeq_fake.wire.encoder import encode_sorted, make_encoder
 
 if TYPE_CHECKING:
@@ -71,22 +71,21 @@ def test_a_reply_is_read_back_as_it_was(value: object) -> None:
     assert json.loads(encode(value)) == value  # type: ignore[arg-type]  # drawn as JSON
 
 
-def test_callbacks_hold_html_raw_but_keep_other_escapes() -> None:
-    assert unescape_html(r'{"a":"\u003cb\u003e\u0026\u2028\n\""}') == r'{"a":"<b>&\u2028\n\""}'
+def test_callbacks_have_other_escapes() -> None:
+    assert callback_text(r'{"a":"\u003cb\u003e\u0026\u2028\n\"\b\u0000"}') == '{"a":"<b>&\u2028\\n\\"\\u0008\\u0000"}'
 
 
 def test_an_escaped_backslash_escapes_nothing_else() -> None:
-    assert unescape_html(r'"\\u003c \\\u003c \\\\u003c"') == r'"\\u003c \\< \\\\u003c"'
+    assert callback_text(r'"\\u003c \\\u003c \\\\u003c"') == r'"\\u003c \\< \\\\u003c"'
 
 
 @given(REPLIES)
-def test_unescaping_html_changes_no_value(value: object) -> None:
+def test_the_text_of_a_callback_has_the_same_value(value: object) -> None:
     text = encode(value)  # type: ignore[arg-type]  # drawn as JSON
-    assert json.loads(unescape_html(text)) == value
-    assert unescape_html(unescape_html(text)) == unescape_html(text)
+    assert json.loads(callback_text(text)) == value
+    assert callback_text(callback_text(text)) == callback_text(text)
 
 
 @given(st.text(alphabet="<>&\\u03ce26\u2028\n"))
-def test_unescaping_html_leaves_no_escape_of_it(text: str) -> None:
-    raw = unescape_html(quote(text))
-    assert raw == json.dumps(text, ensure_ascii=False).replace("\u2028", r"\u2028")
+def test_a_callback_has_no_escape_but_those_of_json(text: str) -> None:
+    assert callback_text(quote(text)) == json.dumps(text, ensure_ascii=False)

@@ -46,6 +46,8 @@ def test_artifacts_with_content_get_the_url_of_a_file(contract: CaseContext) -> 
 @needs("variants", "files")
 def test_the_content_of_an_artifact_is_in_its_file(contract: CaseContext) -> None:
     content = {"bytes": "AAEC/+4KDQo=", "unpadded": "aGVsbG8", "broken": "aGVs\r\n\r\nbG8="}
+    content |= {"two": "aGVsbA==", "one of two": "aGVsbA=", "none of two": "aGVsbA", "other digits": "+/+/"}
+    content |= {"odd bits": "aGVsbB==", "breaks": "aG\nVsbA=\n=\r\n"}
     with TemporaryDirectory() as folder, contract.server({"LOCAL_ARTIFACTS_DIR": folder}) as server:
         _, reply = completed(server, [{"name": name, "contentBase64": text} for name, text in content.items()])
         files = {artifact["name"]: Path(urlsplit(artifact["url"]).path) for artifact in reply.json["artifacts"]}
@@ -53,6 +55,12 @@ def test_the_content_of_an_artifact_is_in_its_file(contract: CaseContext) -> Non
             "bytes": b"\x00\x01\x02\xff\xee\n\r\n",
             "unpadded": b"hello",
             "broken": b"hello",
+            "two": b"hell",
+            "one of two": b"hell",
+            "none of two": b"hell",
+            "other digits": b"\xfb\xff\xbf",
+            "odd bits": b"hell",
+            "breaks": b"hell",
         }
 
 
@@ -126,6 +134,43 @@ def test_artifacts_are_checked_before_the_status(contract: CaseContext, content:
         error = f"artifact bad base64 decode: illegal base64 data at input byte {position}"
         assert reply.refusal == (400, error)
     assert contract.worker.seen(task) == task
+
+
+@checks("S5.17")
+def test_base64_is_refused_with_the_byte_at_which_it_is_wrong(contract: CaseContext) -> None:
+    positions = {
+        "!!!": 0,
+        "a!": 1,
+        "aGVsbG8 ": 7,
+        "aGVs_G8=": 4,
+        "é": 0,
+        "aé": 1,
+        "aGVs\nb!8=": 6,
+        "/+/+\t": 4,
+        # The server adds the padding that is missing. Line breaks count for that, although they are passed over.
+        "a": 1,
+        "aGVsb": 5,
+        "=": 0,
+        "====": 0,
+        "a===": 1,
+        "aGVsb===": 5,
+        "aGVs\nbG8=": 9,
+        "aGVsbG8\n": 5,
+        "aGVsbA=x": 6,
+        "aGVsbA=\nx===": 7,
+        "aGVsbA=\n": 8,
+        "aGVsbA===": 8,
+        "aGVsbG8=x": 8,
+        "aGVsbG8=\nx": 9,
+        "aGVsbG8=\n": 9,
+        "aGVsbA=\r\n=\r\nx": 12,
+        "aG\r\nVsb": 7,
+    }
+    task, found = contract.leased(), {}
+    for content in positions:
+        reply = contract.worker.submit(task, status="X", artifacts=[{"name": "bad", "contentBase64": content}])
+        found[content] = reply.refusal[1].removeprefix("artifact bad base64 decode: illegal base64 data at input byte ")
+    assert found == {content: str(position) for content, position in positions.items()}
 
 
 @checks("S1.14")

@@ -6,6 +6,7 @@ import pytest
 
 from codeq_contract.driver import ADMIN, SUBSCRIPTIONS, TASKS
 from codeq_contract.recordings.times import SECOND
+from codeq_contract.suite.caller import exact
 from codeq_contract.suite.case import checks, core, needs
 from codeq_contract.suite.case_context import CaseContext
 
@@ -15,6 +16,15 @@ CLAIM, CLEAN_UP = f"{TASKS}/claim", f"{ADMIN}/tasks/cleanup"
 
 #: This task does not exist, which is found out after its body was read.
 NACK = f"{TASKS}/none/nack"
+
+#: What is no value of JSON, although other readers take some of it for one.
+NO_VALUES = (
+    *("1.", ".5", "+1", "-", "1e", "1e+", "1.e1", "1e1.0", "--1", "0x1", "1_000", "\u0661", "1\u0661"),
+    *("tru", "True", "nulll", "undefined", "'a'", "", ",", ":", "// c\n1", "1 1", "1\f", "\u00a01", "[1] 2"),
+    *('"', '"a', '"\\"', r'"\x41"', r'"\u12"', r'"\u12g4"', r'"\u 123"', r'"\U0041"', '"a"b'),
+    *("[", "]", "[1", "[1,", "[,1]", "[1 2]", "[1}", "[}", "{]", "{,}", '{"a"', '{"a":', '{"a"}', '{"a":}'),
+    *('{"a":1', '{"a":1,', '{"a" 1}', '{"a";1}', "{a:1}", "{1:1}", "{null:1}", '{"a":1]', '{"a":1 "b":1}', '{"a":1;}'),
+)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +58,50 @@ def test_null_leaves_what_is_there(contract: CaseContext) -> None:
     assert (task["priority"], task["webhook"]) == (3, "http://h.test")
 
 
+@checks("B1.28")
+def test_a_repeated_object_is_read_into_the_one_before(contract: CaseContext) -> None:
+    for objects, kept in (
+        (['{"a":1,"b":{"c":1}}', '{"b":{"d":2}}', "{}"], {"a": 1, "b": {"d": 2}}),
+        (['{"a":1}', "null", '{"b":1e-7}'], {"b": 1e-7}),
+        (['{"b":0.5}', '{"a":[],"a":null}'], {"a": None, "b": 0.5}),
+    ):
+        body = ",".join(['{"status":"COMPLETED"', *(f'"result":{each}' for each in objects)]) + "}"
+        reply = contract.worker.post(f"{TASKS}/{contract.leased()['id']}/result", body.encode())
+        assert (reply.status, exact(reply.json["result"])) == (200, exact(kept))
+
+
+@checks("B1.28")
+@needs("batch")
+def test_a_repeated_list_is_read_into_the_one_before(contract: CaseContext) -> None:
+    command = contract.command()
+    task = f'{{"command":"{command}","payload":1,"maxAttempts":7}}'
+    lists = [f"[{task},{task}]", '[{"payload":2}]', '[{"priority":3},null,{}]']
+    body = "{" + ",".join(f'"tasks":{each}' for each in lists) + "}"
+    first, second, third = contract.producer.post(f"{TASKS}/batch", body.encode()).json["results"]
+    shown = [[item["task"].get(name) for name in ("payload", "priority", "maxAttempts")] for item in (first, second)]
+    assert (shown, third) == ([["2", 3, 7], ["1", None, 7]], {"error": "invalid command"})
+    lists = [f'["x","{command}"]', '["y"]', "[null,null]"]
+    body = "{" + ",".join(f'"commands":{each}' for each in lists) + "}"
+    assert contract.worker.post(CLAIM, body.encode()).json["id"] == first["task"]["id"]
+
+
+@checks("B1.29")
+@needs("batch", "artifacts")
+def test_null_empties_a_list_and_an_object(contract: CaseContext) -> None:
+    task = contract.leased()
+    path = f"{TASKS}/{task['id']}/result"
+    emptied = contract.worker.post(path, b'{"status":"COMPLETED","result":{"a":1},"result":null}')
+    assert emptied.refusal == (400, "result required when status=COMPLETED")
+    body = b'{"status":"COMPLETED","result":{},"artifacts":[{"url":"http://h"}],"artifacts":null}'
+    assert "artifacts" not in contract.worker.post(path, body).json
+    body = b'{"command":"%s","payload":1,"payload":null}' % contract.command().encode()
+    assert contract.producer.post(TASKS, body).refusal == (400, "invalid body")
+    for tasks in (b'[{"command":"x","payload":1}],"tasks":[]', b'[{"command":"x","payload":1}],"tasks":null'):
+        assert contract.producer.post(f"{TASKS}/batch", b'{"tasks":%s}' % tasks).refusal == (400, "invalid body")
+        reply = contract.producer.post(f"{TASKS}/batch", b'{"tasks":%s,"tasks":[null]}' % tasks)
+        assert reply.json == {"results": [{"error": "invalid command"}]}
+
+
 @checks("B1.2")
 @pytest.mark.parametrize(
     ("member", "error"),
@@ -63,43 +117,65 @@ def test_names_are_compared_by_unicodes_simple_folding(contract: CaseContext, me
 
 @checks("B2.1")
 @pytest.mark.parametrize(
-    "member",
+    "members",
     [
-        pytest.param('"priority":"5"', marks=checks("B1.7")),
-        pytest.param('"priority":true', marks=checks("B1.7")),
-        pytest.param('"maxAttempts":[]', marks=checks("B1.7")),
-        pytest.param('"delaySeconds":{}', marks=checks("B1.7")),
-        pytest.param('"priority":5.0', marks=checks("B1.8")),
-        pytest.param('"delaySeconds":0.5', marks=checks("B1.8")),
-        pytest.param('"priority":1e1', marks=checks("B1.9")),
-        pytest.param('"priority":9223372036854775808', marks=checks("B1.10")),
-        pytest.param('"priority":-9223372036854775809', marks=checks("B1.10")),
-        pytest.param('"command":1', marks=checks("B1.11")),
-        pytest.param('"webhook":false', marks=checks("B1.11")),
-        pytest.param('"runAt":[]', marks=checks("B1.11")),
-        pytest.param('"idempotencyKey":{}', marks=checks("B1.11")),
-        pytest.param('"more":"\t"', marks=checks("B1.16")),
-        pytest.param('"payload":"\n"', marks=checks("B1.16")),
-        pytest.param('"payload":"\0"', marks=checks("B1.16")),
-        pytest.param('"payload":NaN', marks=checks("B1.17")),
-        pytest.param('"payload":[-Infinity]', marks=checks("B1.17")),
-        pytest.param('"more":Infinity', marks=checks("B1.17")),
-        pytest.param('"payload":01', marks=checks("B1.18")),
-        pytest.param('"priority":-01', marks=checks("B1.18")),
-        pytest.param('"more":2,', marks=checks("B1.19")),
-        pytest.param('"more":[1,]', marks=checks("B1.19")),
-        pytest.param('"payload":1e999', marks=checks("B1.21")),
-        pytest.param('"payload":[-1e309]', marks=checks("B1.21")),
+        pytest.param(
+            ['"priority":"5"', '"priority":true', '"maxAttempts":[]', '"delaySeconds":{}', '"delaySeconds":[1]'],
+            marks=checks("B1.7"),
+        ),
+        pytest.param(['"priority":5.0', '"delaySeconds":0.5', '"priority":-0.0'], marks=checks("B1.8")),
+        pytest.param(['"priority":1e1', '"priority":1E0', '"priority":1e400'], marks=checks("B1.9")),
+        pytest.param(
+            ['"priority":9223372036854775808', '"priority":-9223372036854775809', f'"priority":1{20 * "0"}'],
+            marks=checks("B1.10"),
+        ),
+        pytest.param(
+            ['"command":1', '"webhook":false', '"runAt":[]', '"idempotencyKey":{}', '"webhook":1,"webhook":null'],
+            marks=checks("B1.11"),
+        ),
+        pytest.param(
+            ['"more":"\t"', '"payload":"\n"', '"payload":"\0"', '"payload":"\x1f"', '"\x0b":1'], marks=checks("B1.16")
+        ),
+        pytest.param(
+            ['"payload":NaN', '"payload":[-Infinity]', '"more":Infinity', '"more":{"a":NaN}'], marks=checks("B1.17")
+        ),
+        pytest.param(['"payload":01', '"priority":-01', '"more":[00]', '"more":-012'], marks=checks("B1.18")),
+        pytest.param(['"more":2,', '"more":[1,]', '"payload":{"a":1,}'], marks=checks("B1.19")),
+        pytest.param(
+            [
+                '"payload":1e999',
+                '"payload":[-1e309]',
+                '"payload":{"a":1.8e308}',
+                f'"payload":{400 * "9"}',
+                '"payload":{"a":1e999,"a":1}',
+                '"payload":1e999,"payload":1',
+                '"payload":{"a":[1e999]},"payload":{}',
+            ],
+            marks=checks("B1.21"),
+        ),
+        *(
+            pytest.param([f'"{name}":{value}' for value in NO_VALUES], marks=checks("B1.27"))
+            for name in ("payload", "more")
+        ),
     ],
 )
-def test_json_is_strict(contract: CaseContext, member: str) -> None:
-    assert contract.producer.post(TASKS, _create(contract, member)).refusal == (400, "invalid body")
+def test_json_is_strict(contract: CaseContext, members: list[str]) -> None:
+    found = {member: contract.producer.post(TASKS, _create(contract, member)).refusal for member in members}
+    assert found == dict.fromkeys(members, (400, "invalid body"))
 
 
 @checks("B1.10")
 @pytest.mark.parametrize(("given", "kept"), [(9223372036854775807, 9), (-9223372036854775808, 0)])
 def test_the_largest_integers_of_64_bits_are_read(contract: CaseContext, given: int, kept: int) -> None:
     assert contract.producer.created(contract.command(), priority=given).get("priority", 0) == kept
+
+
+@checks("B1.10")
+def test_an_integer_is_exact(contract: CaseContext) -> None:
+    command, given = contract.command(), [999999999999999, 10**15, 2**53 + 1, 2**63 - 1]
+    assert [contract.producer.created(command, maxAttempts=most)["maxAttempts"] for most in given] == given
+    reply = contract.producer.post(TASKS, _create(contract, '"priority":-0,"maxAttempts":-0'))
+    assert (reply.status, "priority" in reply.json) == (202, False)
 
 
 @checks("B1.12")

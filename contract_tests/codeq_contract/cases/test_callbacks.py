@@ -15,6 +15,10 @@ from codeq_contract.suite.case_context import CaseContext, Hook
 
 pytestmark = [webhooks, needs("webhooks")]
 
+#: A text with all that callbacks escape differently from replies, and what they make of it.
+ODD = '<&>\u2028\u2029\b\f\0\x1f\x7f\n\r\t"\\\\u003c\\\\b\\<\u00e9\ufffd'
+IN_CALLBACKS = "<&>\u2028\u2029" + r"\u0008\u000c\u0000\u001f" + "\x7f" + r"\n\r\t\"\\\\u003c\\\\b\\<" + "\u00e9\ufffd"
+
 
 @checks("W1.1", "W1.2", "W1.3", "W1.4", "W1.5", "W1.7", "W1.8", "W1.9", "W2.1")
 def test_a_result_is_sent_to_the_webhook_of_its_task(contract: CaseContext) -> None:
@@ -34,6 +38,23 @@ def test_a_result_is_sent_to_the_webhook_of_its_task(contract: CaseContext) -> N
             "completedAt": record["completedAt"],
         }
     )
+
+
+@checks("W1.9", "W1.12")
+@needs("artifacts")
+def test_the_strings_of_a_callback_are_escaped_differently_from_those_of_a_reply(contract: CaseContext) -> None:
+    hook, command = contract.hook(), contract.command() + ODD
+    contract.producer.created(command, webhook=hook.url)
+    fields = {"result": {ODD: [ODD, 1e21, 1e-7]}, "error": ODD, "artifacts": [{"name": ODD, "url": f"http://h/{ODD}"}]}
+    contract.worker.submit(contract.worker.claimed(command), status="FAILED", **fields)
+    [callback] = received(contract, hook, 1)
+    for text in (
+        f'"eventType":"{command.removesuffix(ODD)}{IN_CALLBACKS}"',
+        f'"result":{{"{IN_CALLBACKS}":["{IN_CALLBACKS}",1e+21,1e-7]}}',
+        f'"error":"{IN_CALLBACKS}"',
+        f'"artifacts":[{{"name":"{IN_CALLBACKS}","url":"http://h/{IN_CALLBACKS}"}}]',
+    ):
+        assert text.encode() in callback.body
 
 
 @checks("W1.3", "W1.4", "W1.5", "W1.8")

@@ -81,49 +81,93 @@ def test_each_character_of_a_command_is_lowered_alone(contract: CaseContext) -> 
 
 
 @pytest.mark.parametrize(
-    "webhook",
+    "webhooks",
     [
-        pytest.param("ftp://h.test", marks=checks("C3.1")),
-        pytest.param("httpx://h.test", marks=checks("C3.1")),
-        pytest.param("h.test", marks=checks("C3.2")),
-        pytest.param("/x", marks=checks("C3.2")),
-        pytest.param("//h.test/x", marks=checks("C3.2")),
-        pytest.param(" http://h.test", marks=checks("C3.2")),
-        pytest.param("http://", marks=checks("C3.3")),
-        pytest.param("http:///x", marks=checks("C3.3")),
-        pytest.param("http://user@", marks=checks("C3.3")),
-        pytest.param("http:h.test", marks=checks("C3.3")),
-        pytest.param("http://h.test:abc/", marks=checks("C3.4")),
-        pytest.param("http://h.test:80x/", marks=checks("C3.4")),
-        pytest.param("http://h .test/", marks=checks("C3.5")),
-        pytest.param("http://h.test ", marks=checks("C3.5")),
-        pytest.param("http://h.test/\n", marks=checks("C3.6")),
-        pytest.param("http://h.test/\x7f", marks=checks("C3.6")),
-        pytest.param("http://h.test/?\0", marks=checks("C3.6")),
-        pytest.param("http://%zz", marks=checks("C3.7")),
-        pytest.param("http://h%41.test/", marks=checks("C3.7")),
-        pytest.param("http://h.test/%zz", marks=checks("C3.8")),
-        pytest.param("http://h.test/%4", marks=checks("C3.8")),
+        pytest.param(
+            ["ftp://h.test", "httpx://h.test", "http ://h.test", "http\u017f://h.test", "mailto:h.test"],
+            marks=checks("C3.1"),
+        ),
+        pytest.param(
+            ["h.test", "/x", "//h.test/x", " http://h.test", "http", "://h.test", ":", "?", "#"], marks=checks("C3.2")
+        ),
+        pytest.param(
+            [
+                *("http:", "http:/", "http://", "http:///", "http:///x", "http://?x", "http://#x", "http://user@"),
+                *("http://user@/x", "http:h.test", "http:/h.test", r"http:\\h.test"),
+            ],
+            marks=checks("C3.3"),
+        ),
+        pytest.param(
+            [
+                *("http://h.test:abc/", "http://h.test:80x/", "http://h.test:-1", "http://h.test:\u0661"),
+                *("http://h.test:80:x", "http://[::1]80", "http://[::1]:x", "http://::1]:x", "http://a@b@:x"),
+            ],
+            marks=checks("C3.4"),
+        ),
+        pytest.param(["http://h .test/", "http://h.test ", "http://h.test:8 0/"], marks=checks("C3.5")),
+        pytest.param(
+            [f"http://h{odd}" for odd in ("/\n", "/\x7f", "/?\0", "\t", "\x7f", "?\x1f")],
+            marks=checks("C3.6"),
+        ),
+        pytest.param(
+            ["http://%zz", "http://h%41.test/", "http://%20", "http://%7f", "http://h%", "http://h%2", "http://%2g"],
+            marks=checks("C3.7"),
+        ),
+        pytest.param(
+            ["http://h.test/%zz", "http://h.test/%4", "http://h.test/%", "http://h.test/%4g", "http://h.test#%zz"],
+            marks=checks("C3.8"),
+        ),
+        pytest.param(
+            ["http://u ser@h.test", "http://u%zz@h.test", "http://u[@h.test", "http://é@h.test", "http://u\\@h.test"],
+            marks=checks("C3.15"),
+        ),
+        pytest.param(
+            [
+                *("http://[", "http://[]", "http://[::1", "http://x[::1]", "http://[[::1]]", "http://h.test["),
+                *(f"http://[::{odd}]" for odd in ("1%en0", "%41", "1%25", "1%25a b", "1%25a[b", "1%25%e9", "1%25%2f")),
+                *("http://[::1%25%zz]", "http://[::1%25%8%311]"),
+            ],
+            marks=checks("C3.16"),
+        ),
+        pytest.param([f"http://h{shown}.test" for shown in "\\^`{|}"], marks=checks("C3.17")),
     ],
 )
-def test_a_bad_webhook_is_refused(contract: CaseContext, webhook: str) -> None:
-    assert contract.producer.create(contract.command(), webhook=webhook).refusal == (400, "invalid webhook url")
+def test_a_bad_webhook_is_refused(contract: CaseContext, webhooks: list[str]) -> None:
+    command = contract.command()
+    found = {webhook: contract.producer.create(command, webhook=webhook).refusal for webhook in webhooks}
+    assert found == dict.fromkeys(webhooks, (400, "invalid webhook url"))
 
 
 @checks("C3.12")
 @pytest.mark.parametrize(
-    "webhook",
+    "webhooks",
     [
-        pytest.param("hTTpS://h.test", marks=checks("C3.9")),
-        pytest.param("http://h.test:" + 30 * "9", marks=checks("C3.10")),
-        pytest.param("http://h.test:/", marks=checks("C3.10")),
-        pytest.param("http://[::1]:80/", marks=checks("C3.11")),
-        pytest.param("http://h.test/a b?%zz", marks=checks("C3.14")),
-        "HTTP://User:pw@H.test:080/A/../b/?q=%7e&q=<é>#F",
+        pytest.param(["hTTpS://h.test", "http://h.test", "HTTPS://H"], marks=checks("C3.9")),
+        pytest.param(
+            ["http://h.test:" + 30 * "9", "http://h.test:/", "http://h:", "http://:80/"], marks=checks("C3.10")
+        ),
+        pytest.param(
+            ["http://[::1]:80/", "http://[::ffff:1.2.3.4]", "http://[1:2:3:4:5:6:7:8]:"], marks=checks("C3.11")
+        ),
+        pytest.param(
+            [f"http://h{odd}" for odd in ("/a b?%zz", "/\u0085é%2F%00", "/{|}\\^`", "?#\x01", "#a#%25")],
+            marks=checks("C3.14"),
+        ),
+        pytest.param(
+            ["http://user@h", "http://@h", "http://a@b@h", "http://-A9._:~!$&'()*+,;=%41:%2f@h"], marks=checks("C3.15")
+        ),
+        pytest.param(["http://[fe80::1%25en0]", "http://a@[::1%25a%20b%25<%7e]:80"], marks=checks("C3.16")),
+        pytest.param(
+            ["http://h]", "http://é.test", "http://%C3%a9.test", "http://%25%fF%80", "http://h\"<>!$&'()*+,;=_~"],
+            marks=checks("C3.17"),
+        ),
+        ["HTTP://User:pw@H.test:080/A/../b/?q=%7e&q=<é>#F", "http://h?a?b", "http://h//"],
     ],
 )
-def test_a_webhook_is_kept_as_sent(contract: CaseContext, webhook: str) -> None:
-    assert contract.producer.created(contract.command(), webhook=webhook)["webhook"] == webhook
+def test_a_webhook_is_kept_as_sent(contract: CaseContext, webhooks: list[str]) -> None:
+    command = contract.command()
+    tasks = {webhook: contract.producer.create(command, webhook=webhook) for webhook in webhooks}
+    assert {webhook: reply.json.get("webhook") for webhook, reply in tasks.items()} == {each: each for each in webhooks}
 
 
 @checks("C3.13")

@@ -188,13 +188,25 @@ def test_the_first_provider_that_accepts_a_token_counts(contract: CaseContext) -
         ("x/../../../../up", 'upload path escapes root: "../up"'),
         ("../../..", 'upload path escapes root: ".."'),
         ("../..", 'upload path escapes root: "."'),
+        ('../../../<é\n"', r'upload path escapes root: "../<é\n\""'),
         ("..", "openat results: is a directory"),
         pytest.param("x\0y", "openat results/{id}/x\0y: invalid argument", marks=checks("G9.4")),
         pytest.param("x" * 256, "openat results/{id}/" + "x" * 256 + ": file name too long", marks=checks("G9.4")),
         pytest.param("é" * 128, "openat results/{id}/" + "é" * 128 + ": file name too long", marks=checks("G9.4")),
         pytest.param("a/x\0/y", "mkdirat results/{id}/a/x\0: invalid argument", marks=checks("G9.4")),
     ],
-    ids=["outside", "again", "parent", "root", "results", "NUL", "256 bytes", "256 bytes of UTF-8", "NUL in a folder"],
+    ids=[
+        "outside",
+        "again",
+        "parent",
+        "root",
+        "quoted",
+        "results",
+        "NUL",
+        "256 bytes",
+        "256 bytes of UTF-8",
+        "NUL in a folder",
+    ],
 )
 def test_an_artifact_does_not_leave_its_folder(contract: CaseContext, name: str, reason: str) -> None:
     assert stored(contract, contract.leased(), "first").status == 200  # now there is a folder of results

@@ -32,6 +32,15 @@ def test_a_task_in_an_empty_queue_causes_a_notice_before_create_answers(contract
     }
 
 
+@checks("U4.14")
+def test_the_strings_of_a_notice_are_escaped_as_those_of_a_callback(contract: CaseContext) -> None:
+    command, hook = contract.command(), contract.hook()
+    odd, escaped = '<&>\u2028\b\f\0\n"\\', '<&>\u2028\\u0008\\u000c\\u0000\\n\\"\\\\'
+    subscribed(contract, hook, command + odd)
+    contract.producer.created(command + odd)
+    assert f'"eventType":"{command}{escaped}"'.encode() in hook.received[0].body
+
+
 @checks("U4.9")
 @needs("known_settings")
 def test_a_notice_is_signed(contract: CaseContext) -> None:

@@ -164,6 +164,17 @@ def test_a_result_is_read_with_its_task(contract: CaseContext) -> None:
     assert contract.producer.result("none").refusal == (404, "task not found")
 
 
+@checks("S7.7")
+def test_a_minus_zero_is_read_as_zero(contract: CaseContext) -> None:
+    task = contract.leased()
+    body = b'{"status":"COMPLETED","result":{"a":[-0,-0.0,-0.5,1],"b-0":"[-0,\\"-0","c":{"d":-1e-999}}}'
+    submitted = contract.worker.post(f"{TASKS}/{task['id']}/result", body)
+    read = contract.producer.result(task)
+    result = rb'"result":{"a":[-0,-0,-0.5,1],"b-0":"[-0,\"-0","c":{"d":-0}}'
+    assert result in submitted.body
+    assert rb'"result":{"a":[0,0,-0.5,1],"b-0":"[-0,\"-0","c":{"d":0}}' in read.body
+
+
 @checks("S8.1")
 def test_an_unknown_task_is_not_found(contract: CaseContext) -> None:
     assert contract.producer.task("none").refusal == (404, "not found")

@@ -174,6 +174,9 @@ def test_a_token_that_is_no_jwt_is_refused(contract: CaseContext, token: str) ->
     [
         ("nonsense", "token is malformed: token contains an invalid number of segments"),
         ("a.b.c", "token is malformed: could not base64 decode header: illegal base64 data at input byte 0"),
+        ("aGVsb.e30.e30", "token is malformed: could not base64 decode header: illegal base64 data at input byte 4"),
+        ("e30=.e30.e30", "token is malformed: could not base64 decode header: illegal base64 data at input byte 3"),
+        ("a+.e30.e30", "token is malformed: could not base64 decode header: illegal base64 data at input byte 1"),
         (
             "W10.e30.e30",
             f"{NO_JSON}: json: cannot unmarshal array into Go value of type map[string]interface {{}}",

@@ -188,23 +188,150 @@ def test_the_first_wrong_field_is_named(contract: CaseContext) -> None:
     assert contract.admin.put_topic(name, wrong).status == 201
 
 
-@checks("G3.19")
+#: Bodies of a policy that Go's strict decoder refuses, with its texts.
+CUT_OFF = {
+    **dict.fromkeys([b"", b" \t\r\n"], "EOF"),
+    **dict.fromkeys(
+        [
+            *(
+                b"{",
+                b'{"',
+                b'{"a',
+                b'{"a\\',
+                b'{"a\\u',
+                b'{"a\\u00e',
+                b'{"a"',
+                b'{"a":',
+                b'{"a":1',
+                b'{"a":1 ,',
+                b'{"a":{}',
+            ),
+            *(b"[", b"[ ", b"[1", b"[1,", b"[[]", b"-", b"1.", b"1e", b"1e-", b"t", b"fal", b"nul", b"[" * 10_000),
+        ],
+        "unexpected EOF",
+    ),
+}
+WRONG_BYTES = {
+    **{
+        b"%s 1" % shown: f"invalid character '{named}' looking for beginning of value"
+        for shown, named in (
+            *(
+                (b"x", "x"),
+                (b"+", "+"),
+                (b"}", "}"),
+                (b"'", r"\'"),
+                (b"\\", r"\\"),
+                (b"\xef\xbb\xbf", "ï"),
+                (b"\xe9", "é"),
+            ),
+            *((b"\0", r"\x00"), (b"\a", r"\a"), (b"\b", r"\b"), (b"\f", r"\f"), (b"\v", r"\v"), (b"\x1b", r"\x1b")),
+            *((b"\x7f", r"\x7f"), (b"\x80", r"\u0080"), (b"\xad", r"\u00ad")),
+        )
+    },
+    b'{"a":}': "invalid character '}' looking for beginning of value",
+    b"[1,]": "invalid character ']' looking for beginning of value",
+    b"[,1]": "invalid character ',' looking for beginning of value",
+    b"{,": "invalid character ',' looking for beginning of object key string",
+    b"{1:1}": "invalid character '1' looking for beginning of object key string",
+    b'{"a":1, }': "invalid character '}' looking for beginning of object key string",
+    b'{"a" 1}': "invalid character '1' after object key",
+    b'{"a"}': "invalid character '}' after object key",
+    b'{"a":1 "b":1}': "invalid character '\"' after object key:value pair",
+    b'{"a":01}': "invalid character '1' after object key:value pair",
+    b'{"a":-01}': "invalid character '1' after object key:value pair",
+    b'{"a":[]]': "invalid character ']' after object key:value pair",
+    b"[1 2]": "invalid character '2' after array element",
+    b"[{}}": "invalid character '}' after array element",
+    b'{"a\n":1}': "invalid character '\\n' in string literal",
+    b'"\x1f"': "invalid character '\\x1f' in string literal",
+    b'"\\x"': "invalid character 'x' in string escape code",
+    b'"\\U"': "invalid character 'U' in string escape code",
+    **{
+        b'"\\u%s"' % digits: r"invalid character 'g' in \u hexadecimal character escape"
+        for digits in (b"g", b"0Ag", b"9fFg")
+    },
+    b"-x": "invalid character 'x' in numeric literal",
+    b"1.x": "invalid character 'x' after decimal point in numeric literal",
+    b"1.e1": "invalid character 'e' after decimal point in numeric literal",
+    b"1ex": "invalid character 'x' in exponent of numeric literal",
+    b"1E+-1": "invalid character '-' in exponent of numeric literal",
+    b"trux": "invalid character 'x' in literal true (expecting 'e')",
+    b"fAlse": "invalid character 'A' in literal false (expecting 'a')",
+    b"nu'l": r"invalid character '\'' in literal null (expecting 'l')",
+    b"[" * 10_001: "invalid character '[' exceeded max depth",
+}
+_NO_POLICY = "Go value of type queuetopic.Policy"
+_FIELD = "Go struct field Policy"
+_NO_INT = f"{_FIELD}.maxAttempts of type int"
+WRONG_FIELDS = {
+    b"[]": f"json: cannot unmarshal array into {_NO_POLICY}",
+    b" true": f"json: cannot unmarshal bool into {_NO_POLICY}",
+    b"false\n": f"json: cannot unmarshal bool into {_NO_POLICY}",
+    b'"a\\"\\\\\\/\\b\\f\\n\\r\\t\\u09afAF\x7f "': f"json: cannot unmarshal string into {_NO_POLICY}",
+    b"-1.50E+07": f"json: cannot unmarshal number into {_NO_POLICY}",
+    b'{"x":1,"maxAttempts":"3"}': 'json: unknown field "x"',
+    b'{"maxAttempts":"3","x":1}': f"json: cannot unmarshal string into {_NO_INT}",
+    b'{"MaxAttempts":{"a" : [ ] , "b":{}} }': f"json: cannot unmarshal object into {_NO_INT}",
+    b'{"maxAttempts":[ {}, 0 ,[1]]}': f"json: cannot unmarshal array into {_NO_INT}",
+    b'{"maxAttempts":false}': f"json: cannot unmarshal bool into {_NO_INT}",
+    b'{"maxAttempts":1e2}': f"json: cannot unmarshal number 1e2 into {_NO_INT}",
+    b'{"maxAttempts":3.0}': f"json: cannot unmarshal number 3.0 into {_NO_INT}",
+    b'{"maxAttempts":9223372036854775808}': f"json: cannot unmarshal number 9223372036854775808 into {_NO_INT}",
+    b'{"deadLetterTopicRef":3}': f"json: cannot unmarshal number into {_FIELD}.deadLetterTopicRef of type string",
+    b'{"priorityTiers":3}': f"json: cannot unmarshal number into {_FIELD}.priorityTiers of type []int",
+    b'{"priorityTiers":[3,true]}': f"json: cannot unmarshal bool into {_FIELD}.priorityTiers of type int",
+    b'{"priorityTiers":[[]]}': f"json: cannot unmarshal array into {_FIELD}.priorityTiers of type int",
+    b'{"":null}': 'json: unknown field ""',
+    b'{"<\xc3\xa9\\u0001\\n\\u200b\\ud83d\\ude00":1}': 'json: unknown field "<é\\x01\\n\\u200b\U0001f600"',
+    b'{"\\udbff\\u00ad\\"\\\\\xff\\udb40\\udc01":1}': 'json: unknown field "\ufffd\\u00ad\\"\\\\\ufffd\\U000e0001"',
+}
+SECOND_VALUES = {
+    **dict.fromkeys([b"{}{}", b'{"maxAttempts":3} null', b"null\n{}"], "only one JSON object is allowed"),
+    b"{} {": "unexpected EOF",
+    b"{},": "invalid character ',' looking for beginning of value",
+    b"{}1": "json: cannot unmarshal number into Go value of type struct {}",
+    b'{}{"maxAttempts":1}': 'json: unknown field "maxAttempts"',
+    b'{"x":1}{': 'json: unknown field "x"',
+}
+
+
 @pytest.mark.parametrize(
-    ("body", "reason"),
+    "texts",
     [
-        (b"", "EOF"),
-        (b"{", "unexpected EOF"),
-        (b'{"x":1}', 'json: unknown field "x"'),
-        (b"{}{}", "only one JSON object is allowed"),
-        (
-            b'{"maxAttempts":"3"}',
-            "json: cannot unmarshal string into Go struct field Policy.maxAttempts of type int",
-        ),
+        pytest.param(CUT_OFF, marks=checks("G3.19")),
+        pytest.param(WRONG_BYTES, marks=checks("G3.20")),
+        pytest.param(WRONG_FIELDS, marks=checks("G3.21")),
+        pytest.param(SECOND_VALUES, marks=checks("G3.22")),
     ],
 )
-def test_the_body_of_a_policy_is_read_strictly(contract: CaseContext, body: bytes, reason: str) -> None:
+def test_the_body_of_a_policy_is_read_strictly(contract: CaseContext, texts: dict[bytes, str]) -> None:
+    name = topic(contract)
+    found = {body: contract.admin.put_topic(name, body).refusal for body in texts}
+    assert found == {body: (400, f"invalid request body: {text}") for body, text in texts.items()}
+
+
+@checks("G3.23")
+@pytest.mark.parametrize(
+    ("members", "tiers", "most"),
+    [
+        (b'"maxAttempts":\t9 , "PRIORITYTIERS" : [ 2 ,0, 1 ],"maxattempt\xc5\xbf":3 ', [0, 1, 2], 3),
+        (b'"priorityTiers":[1,2],"priorityTiers":[3],"maxAttempts":3,"maxAttempts":null', [3], 3),
+        (b'"priorityTiers":[1,2],"priorityTiers":null,"priorityTiers":[null,9],"maxAttempts":100', [0, 9], 100),
+    ],
+)
+def test_the_fields_of_a_policy_are_read_as_those_of_other_bodies(
+    contract: CaseContext, members: bytes, tiers: list[int], most: int
+) -> None:
+    body = b'\r{\t%s, "deadLetterTopicRef":"dea\\u0064" } \n' % members
+    policy = contract.admin.put_topic(topic(contract), body).json["policy"]
+    assert policy == {"priorityTiers": tiers, "maxAttempts": most, "deadLetterTopicRef": "dead"}
+
+
+@checks("G3.23")
+@pytest.mark.parametrize("body", [b"null", b" {}\n", b'{"priorityTiers":[5],"priorityTiers":null,"maxAttempts":3}'])
+def test_a_policy_without_tiers_is_refused_for_them(contract: CaseContext, body: bytes) -> None:
     reply = contract.admin.put_topic(topic(contract), body)
-    assert reply.refusal == (400, f"invalid request body: {reason}")
+    assert is_invalid(reply, "priorityTiers", "must contain between 1 and 10 priorities"), reply
 
 
 def topic(contract: CaseContext) -> str:

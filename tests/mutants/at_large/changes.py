@@ -29,14 +29,15 @@ class Change:
     """Another text in one place of a file.
 
     The place is from `start` to `end` in the bytes of the file, and part of a statement on `lines`. `scope` is the
-    function or class around it. The name shows all that: `core/queue.py Queue.put: return {a == 1 -> a != 1}`.
-    `constant` is what a module or a class assigns there: `Task.webhook`. In a function it is empty.
+    function or class around it, `constant` what a module or a class assigns there (`Task.webhook`), and `raised` the
+    exception of a `raise`. The name shows the rest: `core/queue.py Queue.put: return {a == 1 -> a != 1}`.
     """
 
     name: str
     file: str
     scope: str
     constant: str
+    raised: str
     lines: range
     start: int
     end: int
@@ -76,45 +77,69 @@ def changes_of(file: str, source: bytes) -> Iterator[Change]:
     starts = [0]
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
-    for place in _places(ast.parse(source), scope="", constant="", lines=range(0)):
+    for place in _places(ast.parse(source), _Around()):
         node = place.node
         first = starts[node.lineno - 1]
         start, end = first + node.col_offset, starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
         before, old, after = source[first:start].decode(), source[start:end].decode(), source[end:].decode()
         rest_of_line = after.partition("\n")[0]
         shown = " ".join(f"{before}{{{old} -> {place.text}}}{rest_of_line}".split())
-        name = f"{file} {place.scope}: {shown}"
-        yield Change(name, file, place.scope, place.constant, place.lines, start, end, place.text)
+        around = place.around
+        name = f"{file} {around.scope}: {shown}"
+        yield Change(name, file, around.scope, around.constant, around.raised, around.lines, start, end, place.text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What is around a node, as `Change` says it."""
+
+    scope: str = ""
+    constant: str = ""
+    raised: str = ""
+    lines: range = range(0)
+
+    def at(self, node: ast.AST) -> _Around:
+        """What is around this node, with what it says itself."""
+        match node:
+            case ast.Raise(ast.expr() as exception):
+                return replace(self, raised=_name_of(exception), lines=_head(node))
+            case ast.stmt():
+                return replace(self, lines=_head(node))
+            case _:
+                return self
+
+    def within(self, node: ast.AST, part: ast.AST) -> _Around:
+        """What is around a part of this node."""
+        around = self
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            around = replace(around, scope=f"{self.scope}.{node.name}".lstrip("."))
+        if isinstance(node, ast.Module | ast.ClassDef):
+            around = replace(around, constant=_constant(part, around.scope))
+        return around
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A node, a text to stand in its place, the function or class around it, and its constant and lines."""
+    """A node, a text to stand in its place, and what is around it."""
 
     node: ast.expr | ast.stmt
     text: str
-    scope: str
-    constant: str
-    lines: range
+    around: _Around
 
 
-def _places(node: ast.AST, scope: str, constant: str, lines: range) -> Iterator[_Place]:
-    """The places at a node and below it. `scope`, `constant` and `lines` are those around it."""
+def _places(node: ast.AST, around: _Around) -> Iterator[_Place]:
+    """The places at a node and below it."""
     if _is_without_effect(node):
         return
-    if isinstance(node, ast.stmt):
-        lines = _head(node)
+    around = around.at(node)
     if isinstance(node, ast.expr | ast.stmt):
-        yield from (_Place(node, text, scope, constant, lines) for text in OPERATORS.get(type(node), _none)(node))
-    yield from (_Place(condition, text, scope, constant, lines) for condition, text in of_condition(node))
-    if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-        scope = f"{scope}.{node.name}".lstrip(".")
+        yield from (_Place(node, text, around) for text in OPERATORS.get(type(node), _none)(node))
+    yield from (_Place(condition, text, around) for condition, text in of_condition(node))
     for name, value in ast.iter_fields(node):
         if name not in {"annotation", "returns", "decorator_list"} and not isinstance(node, ast.JoinedStr):
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
-                    below = _constant(child, scope) if isinstance(node, ast.Module | ast.ClassDef) else constant
-                    yield from _places(child, scope, below, lines)
+                    yield from _places(child, around.within(node, child))
 
 
 def _constant(statement: ast.AST, scope: str) -> str:
@@ -135,6 +160,11 @@ def _head(statement: ast.stmt) -> range:
     body = getattr(statement, "body", None)
     last = (statement.end_lineno or 0) if not body else max(statement.lineno, body[0].lineno - 1)
     return range(statement.lineno, last + 1)
+
+
+def _name_of(exception: ast.expr) -> str:
+    """The name of the class that an exception is of."""
+    return ast.unparse(exception.func if isinstance(exception, ast.Call) else exception)
 
 
 def _is_without_effect(node: ast.AST) -> bool:

@@ -17,7 +17,7 @@ REASONS: dict[str, str] = tomllib.loads((_FOLDER / "reasons.toml").read_text(enc
 
 @cache
 def listed() -> dict[str, str]:
-    """The reasons by what survives: a file, a function or a constant in it (`core/queue.py Queue.put`), or a change."""
+    """The reasons by what survives: a file, a function or constant in it (`core/queue.py Queue.put`), or a change."""
     files = sorted(set(_FOLDER.glob("*.toml")) - {_FOLDER / "reasons.toml"})
     documents = [tomllib.loads(file.read_text(encoding="utf-8")) for file in files]
     return {entry: reason for document in documents for reason, entries in document.items() for entry in entries}
@@ -29,7 +29,7 @@ def reason_of(change: Change) -> str:
 
 
 def names(change: Change) -> Iterator[str]:
-    """What may be listed for a change: itself, its constant, the functions and classes around it, and its file."""
+    """What may be listed for a change: itself, its constant, the functions around it, its file, and what it raises."""
     yield change.name
     if change.constant:
         yield f"{change.file} {change.constant}"
@@ -38,3 +38,5 @@ def names(change: Change) -> Iterator[str]:
         yield f"{change.file} {scope}"
         scope = scope.rpartition(".")[0]
     yield change.file
+    if change.raised:
+        yield f"raise {change.raised}"

@@ -66,6 +66,12 @@ def test_what_a_module_or_a_class_assigns_is_listed_by_its_name() -> None:
     assert [*names(next(changes_of("core/x.py", source)))][1:] == ["core/x.py A", "core/x.py"]
 
 
+def test_a_change_of_what_is_raised_knows_the_exception() -> None:
+    source = b"if a:\n    raise B(f'{c}') from d\nraise\n"
+    raised = [(change.text, change.raised) for change in changes_of("core/x.py", source)]
+    assert raised == [("True", ""), ("False", ""), ("pass", "B"), ('""', "B"), ("pass", "")]
+
+
 def test_a_change_of_a_function_needs_no_import(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands.trim, "__code__", commands.trim.__code__)  # it comes back
     [change] = [each for each in changes().values() if each.file == "core/commands.py" and each.scope == "trim"][:1]
