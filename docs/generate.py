@@ -102,11 +102,11 @@ the code.
 
 ## Of the server
 
-Set them as environment variables, or in the YAML file that `CODEQ_CONFIG_PATH` names; the environment wins. They are
-the real server's settings with the real server's defaults. A malformed value is an error that names the setting. So
-is, in a test and in a reset, a name that looks like a typing error in one of these; `serve` and `run` only warn. They
-also name keys of the YAML file that have no effect. Other names are ignored. The start line of `serve` says where each
-setting comes from that is not a flag.
+Set them as environment variables, whose names are in capitals, or in the YAML file that `CODEQ_CONFIG_PATH` names; the
+environment wins. They are the real server's settings with its defaults. A malformed value is an error that names the
+setting. So is, in a test and in a reset, a name that looks like a typing error in one of these; `serve` and `run` only
+warn. They also name keys of the YAML file that have no effect. Other names are ignored. The start line of `serve` says
+where each setting comes from that is not a flag.
 """
 _AUTH = """
 A static provider's JSON is `{"token", "subject", "email", "scopes": [], "eventTypes": [], "raw": {}}`, or a bare
@@ -180,7 +180,7 @@ def settings() -> str:
     return "\n".join(
         [
             _SETTINGS,
-            *_table("environment", "YAML", "default", "", rows=_server_settings()),
+            *_table("environment, YAML", "default", "", rows=_server_settings()),
             _AUTH,
             _OPTIONS.lstrip("\n"),
             *_table("flag", "environment", "default", "", rows=_flags()),
@@ -210,10 +210,10 @@ def _table(*columns: str, rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
 def _server_settings() -> Iterator[tuple[str, ...]]:
     defaults = Settings()
     for name, about in _ABOUT.items():
-        variable = "" if name in YAML_ONLY else _code(name.upper())
-        yield variable, _code(camel(name)), _default(getattr(defaults, name, None)), about
-    for names, why in _IGNORED.items():
-        yield ", ".join(map(_code, names.split(", "))), "", "", f"ignored: {why}"
+        names = [camel(name)] if name in YAML_ONLY else [name.upper(), camel(name)]
+        yield ", ".join(map(_code, names)), _default(getattr(defaults, name, None)), about
+    for ignored, why in _IGNORED.items():
+        yield ", ".join(map(_code, ignored.split(", "))), "", f"ignored: {why}"
 
 
 def _flags() -> Iterator[tuple[str, ...]]:
