@@ -92,13 +92,13 @@ class Artifacts:
             fault = f"upload path escapes root: {wire.go_quote(path)}"
         else:
             fault = _fault(path, _RESULTS, at="at")
-        if fault:
+        if fault is not None:
             raise errors.ArtifactRefused(upload.name, fault)
         return ArtifactStored(file, content)
 
 
-def _fault(path: str, folder: str, *, at: str = "") -> str:
-    """What opening a new file fails with, or an empty text. `folder` is there, and all folders around it.
+def _fault(path: str, folder: str, *, at: str = "") -> str | None:
+    """What opening a new file fails with, or None. `folder` is there, and all folders around it.
 
     The calls that open a file and make its folders are named with the suffix `at`.
     """
@@ -107,17 +107,17 @@ def _fault(path: str, folder: str, *, at: str = "") -> str:
     parts = path.split("/")
     for number, part in enumerate(parts, 1):
         reason = _fault_of_name(part)
-        if reason:
+        if reason is not None:
             call = "open" if number == len(parts) else "mkdir"
             return f"{call}{at} {'/'.join(parts[:number])}: {reason}"
-    return ""
+    return None
 
 
-def _fault_of_name(name: str) -> str:
-    """Why no file can have this name, or an empty text."""
+def _fault_of_name(name: str) -> str | None:
+    """Why no file can have this name, or None."""
     if "\0" in name:
         return "invalid argument"
-    return "file name too long" if len(name.encode(errors="surrogatepass")) > _LONGEST_NAME else ""
+    return "file name too long" if len(name.encode()) > _LONGEST_NAME else None
 
 
 def check(task: Task | None, submission: Submission, *, worker: str, artifacts: Artifacts) -> CheckedSubmission:

@@ -88,7 +88,6 @@ class EntryIndex:
             for entry in part:
                 self._remove(entry)
             yield
-        self._due = None
         return len(entries)
 
     def _first(self, most: int, *, latest: int) -> Slices[list[Entry]]:

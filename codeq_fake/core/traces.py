@@ -6,12 +6,13 @@ import re
 
 from .effects import Ids
 
-#: What the server's tracing library takes as a parent. Others begin a new trace, and their state is not kept.
+#: What the server's tracing library takes as a parent. Others begin a new trace, and their state is not kept. Those of
+#: a later version than 00 may have other flags, and more after them.
 _TRACE_PARENT = re.compile(
-    "(00(?=.*-0[0-3]$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+    "(00(?=.{50}-0[0-3]$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
 )
-#: Its flags "sampled" and "random", which an older library does not know together.
-_BOTH_FLAGS = 3
+#: Its flags. An older library does not know "random", and refuses both together in version 00.
+_SAMPLED, _RANDOM = 1, 2
 
 
 class Traces:
@@ -19,20 +20,18 @@ class Traces:
 
     def __init__(self, ids: Ids, *, knows_random_flag: bool) -> None:
         self._ids = ids
-        self._knows_random_flag = knows_random_flag
+        self._known_flags = _SAMPLED | _RANDOM if knows_random_flag else _SAMPLED
 
     def is_parent(self, text: str) -> bool:
         """Whether a task is part of the trace that its creator names."""
-        has_both_flags = text.startswith("00-") and text.endswith(f"-{_BOTH_FLAGS:02x}")
-        is_known = self._knows_random_flag or not has_both_flags
-        return is_known and _TRACE_PARENT.fullmatch(text) is not None
+        has_both_flags = text.startswith("00-") and text.endswith("-03")
+        is_known = self._known_flags & _RANDOM or not has_both_flags
+        return bool(is_known and _TRACE_PARENT.fullmatch(text))
 
     def next_span(self, trace_parent: str) -> str:
         """A new span of the trace in `trace_parent`, or of a new trace."""
         match trace_parent.split("-"):
-            case [_, trace_id, _, flags] if trace_id and flags:
-                if self._knows_random_flag:
-                    flags = f"{int(flags, 16) & _BOTH_FLAGS:02x}"
-                return f"00-{trace_id}-{self._ids.span_id()}-{flags}"
+            case [_, trace_id, _, flags, *_]:
+                return f"00-{trace_id}-{self._ids.span_id()}-{int(flags, 16) & self._known_flags:02x}"
             case _:
                 return f"00-{self._ids.trace_id()}-{self._ids.span_id()}-01"

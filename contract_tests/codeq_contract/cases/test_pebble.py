@@ -291,6 +291,39 @@ def test_a_clean_up_counts_the_seconds_in_which_a_task_changed(contract: CaseCon
         assert server.admin.clean_up(before=long_after(server)).json["deleted"] == 2
 
 
+@timed
+@checks("P8.5")
+def test_a_clean_up_counts_what_another_left_of_a_task(contract: CaseContext) -> None:
+    with contract.server({}) as server:
+        server.wait_for_fraction(200 * MILLISECOND)
+        task = server.producer.created(server.command())
+        for _ in range(2):
+            server.wait_for_fraction(200 * MILLISECOND)
+            server.worker.abandon(server.worker.claimed(task["command"], leaseSeconds=600))
+        a_day_after_creation = moment_text(parse_moment(task["createdAt"]) // SECOND * SECOND + 86_400 * SECOND)
+        deleted = []
+        for cleanup in ({"before": a_day_after_creation}, {"limit": 1}, {}, {}):
+            deleted.append(server.admin.clean_up(**{"before": long_after(server), **cleanup}).json["deleted"])
+            assert server.worker.task(task).status == 404
+        assert deleted == [1, 1, 1, 0]
+
+
+@timed
+@checks("P8.6")
+def test_what_a_clean_up_left_of_a_delayed_task_wakes_its_queue_until_it_is_due(contract: CaseContext) -> None:
+    with contract.server({}) as server:
+        late, soon = (server.producer.create(server.command(), delaySeconds=delay) for delay in (20, 2))
+        assert server.admin.clean_up(before=long_after(server)).json["deleted"] == 2
+        woken = reaped(server, late.json["command"])
+        server.clock.sleep(server.settings.longest_backoff + 1)
+        found = server.worker.claim(woken["command"])
+        server.surely_before(found, server.delay_end(late, 20).earliest)
+        assert found.json["id"] == woken["id"]
+        server.wait_out(server.delay_end(soon, 2))
+        assert server.worker.claim(soon.json["command"]).status == 204
+        stuck(server, soon.json["command"])
+
+
 # Subscriptions (P9, P10).
 
 
@@ -478,10 +511,10 @@ def test_a_task_keeps_no_trace(contract: CaseContext) -> None:
 # Helpers.
 
 
-def reaped(contract: CaseContext, **fields: object) -> dict[str, Any]:
-    """A new task whose lease of a second ran out, and which the reaper has requeued."""
-    command = contract.command()
-    contract.producer.created(command, **fields)
+def reaped(contract: CaseContext, command: str = "") -> dict[str, Any]:
+    """A new task of a command, or of a new one, whose lease of a second ran out and which the reaper requeued."""
+    command = command or contract.command()
+    contract.producer.created(command)
     claim = contract.worker.claim(command, leaseSeconds=1)
     contract.wait_out(contract.time_bounds.lease_gone(claim.called, claim.returned, 1))
     contract.clock.eventually(
@@ -497,9 +530,9 @@ def sizes(contract: CaseContext, command: str) -> list[int]:
     return [counts[name] for name in ("ready", "delayed", "inProgress", "dlq")]
 
 
-def stuck(contract: CaseContext) -> dict[str, Any]:
+def stuck(contract: CaseContext, command: str = "") -> dict[str, Any]:
     """A task that the reaper has requeued, and that no claim finds after its delay."""
-    task = reaped(contract)
+    task = reaped(contract, command)
     contract.clock.sleep(contract.settings.longest_backoff + 1)
     assert contract.worker.claim(task["command"]).status == 204
     assert contract.worker.seen(task) == task

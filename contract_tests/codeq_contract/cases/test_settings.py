@@ -126,6 +126,18 @@ def test_artifacts_are_kept_in_the_folder_of_the_settings(contract: CaseContext)
         assert record["artifacts"] == [{"name": "note.txt", "url": f"file://{folder}/results/{task['id']}/note.txt"}]
 
 
+@core
+@checks("settings.29")
+@needs("artifacts")
+def test_artifacts_are_kept_in_a_folder_of_tmp_by_default(contract: CaseContext) -> None:
+    with contract.server({"LOCAL_ARTIFACTS_DIR": ""}) as server:
+        name = "../../no\0file"  # nothing is written there
+        artifacts = [{"name": name, "contentBase64": "aGk="}]
+        reply = server.worker.submit(server.leased(), status="COMPLETED", result={}, artifacts=artifacts)
+        path = "/tmp/codeq-artifacts/no\0file"  # noqa: S108 - the server's default
+        assert reply.refusal == (400, f"artifact {name} upload: open {path}: invalid argument")
+
+
 # The YAML file.
 
 

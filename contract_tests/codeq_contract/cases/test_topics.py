@@ -151,11 +151,11 @@ def test_a_wrong_policy_is_refused_with_its_field(
     assert is_invalid(reply, field, reason), reply
 
 
-@checks("G3.13", "G3.14", "G3.16", "G3.17")
+@checks("G3.12", "G3.13", "G3.14", "G3.15", "G3.16", "G3.17")
 def test_a_policy_at_its_limits_is_accepted(contract: CaseContext) -> None:
-    name = topic(contract)
+    name = topic(contract).ljust(63, "x")
     for policy in (
-        {**POLICY, "priorityTiers": [*range(1, 11)], "maxAttempts": 100},
+        {**POLICY, "priorityTiers": [*range(1, 11)], "maxAttempts": 100, "deadLetterTopicRef": "a" * 63},
         {**POLICY, "priorityTiers": [0], "maxAttempts": 1, "retentionSeconds": 2147483647, "maxConsumers": 10000},
     ):
         assert contract.admin.put_topic(name, policy).json["policy"].items() >= policy.items()

@@ -65,24 +65,44 @@ def test_a_bad_traceparent_begins_a_new_trace_without_a_state(contract: CaseCont
 @checks("X1.10")
 @needs("tracing", "variants")
 def test_the_flags_sampled_and_random_begin_a_new_trace(contract: CaseContext) -> None:
-    assert TRACE not in with_both_flags(contract, "00")["traceParent"]
+    assert TRACE not in created_in_trace(contract, "00", "03")["traceParent"]
 
 
 @checks("X1.11")
 @needs("tracing", "variants")
-@pytest.mark.parametrize("flags", ["00-03", "01-ff"])
-def test_the_flags_sampled_and_random_are_kept(contract: CaseContext, flags: str) -> None:
-    parent = with_both_flags(contract, *flags.split("-"))["traceParent"]
-    assert (TRACE in parent, parent[-3:]) == (True, "-03")
+@pytest.mark.parametrize(("version", "flags", "kept"), [("00", "02", "02"), ("00", "03", "03"), ("01", "ff", "03")])
+def test_the_flags_sampled_and_random_are_kept(contract: CaseContext, version: str, flags: str, kept: str) -> None:
+    assert is_part(created_in_trace(contract, version, flags), kept)
 
 
-def with_both_flags(contract: CaseContext, version: str, flags: str = "03") -> dict[str, Any]:
+@checks("X1.12")
+@needs("tracing", "variants")
+@pytest.mark.parametrize(
+    ("version", "flags", "kept"), [("00", "00", "00"), ("00", "02", "00"), ("01", "03", "01"), ("cc", "fe", "00")]
+)
+def test_only_the_flag_sampled_is_kept(contract: CaseContext, version: str, flags: str, kept: str) -> None:
+    assert is_part(created_in_trace(contract, version, flags), kept)
+
+
+@checks("X1.13")
+@needs("tracing", "variants")
+@pytest.mark.parametrize("rest", ["-", "-x-y"])
+def test_a_traceparent_of_a_later_version_may_go_on_after_its_flags(contract: CaseContext, rest: str) -> None:
+    assert is_part(created_in_trace(contract, "01", f"01{rest}"), "01")
+
+
+def created_in_trace(contract: CaseContext, version: str, flags: str) -> dict[str, Any]:
     """A task that is created in a trace with these flags, on a server with tracing."""
     with contract.server(TRACING) as server:
         body = {"command": server.command(), "payload": 1}
         headers = {"traceparent": f"{version}-{TRACE}-00f067aa0ba902b7-{flags}"}
         task: dict[str, Any] = server.producer.post("/v1/codeq/tasks", body, **headers).json
         return task
+
+
+def is_part(task: dict[str, Any], flags: str) -> bool:
+    """Whether the task is part of the trace, with these flags."""
+    return re.fullmatch(f"00-{TRACE}-[0-9a-f]{{16}}-{flags}", task["traceParent"]) is not None
 
 
 @checks("X1.1")

@@ -97,7 +97,7 @@ def _call(node: ast.Call) -> Iterator[str]:
         case _:
             pass
     for place, (left, right) in enumerate(zip(node.args, node.args[1:], strict=False)):
-        if not isinstance(left, ast.Starred) and not isinstance(right, ast.Starred):
+        if ast.Starred not in {type(left), type(right)} and ast.dump(left) != ast.dump(right):
             swapped = [*node.args[:place], right, left, *node.args[place + 2 :]]
             yield ast.unparse(ast.Call(node.func, swapped, node.keywords))
 

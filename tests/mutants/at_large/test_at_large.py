@@ -32,6 +32,7 @@ MOST_OPEN, MOST_MISSING = 41, 0
         ("a.b = 'é', b'c'", ["pass", "'éx'", "b'cx'"]),
         ("a = f'{b}c'", ['""']),
         ("a = b(c, d)", ["b(d, c)"]),
+        ("a = b(c, c)", []),
         ("a = min(*b)", ["max(*b)"]),
         ("a = b.strip()", ["b"]),
         ("a.b += c", ["a.b -= c", "pass"]),
