@@ -17,6 +17,8 @@ from .leases import RACES
 #: A worker without work asks for some at least this often: a long poll takes up to 30 s (K2).
 PATIENCE = 60.0
 
+#: How many of the last tasks of a worker that claims no more are named.
+_LAST = 5
 _SECOND = 1_000_000_000
 _CLAIMS = ("claim", "claim_batch")
 _MISUSES = {400: "a bad request", 413: "a body that is too large"}
@@ -85,7 +87,13 @@ def living_workers_claim(evidence: Evidence) -> Iterator[Violation]:
     for host in evidence.running:
         if host in last and last[host] < evidence.end - PATIENCE and not _works(evidence, host):
             text = f"{host} runs, and its last claim was answered at {last[host]:.1f} s of {evidence.end:.1f} s"
-            yield Violation("a living worker claims", text)
+            yield Violation("a living worker claims", text, _last_claimed(evidence, host))
+
+
+def _last_claimed(evidence: Evidence, host: str) -> tuple[str, ...]:
+    """The ids of the tasks that a host got last."""
+    claims = (request for request in evidence.requests if request.operation in _CLAIMS and request.caller == host)
+    return tuple(dict.fromkeys(task.id for claim in claims for task in claim.tasks))[-_LAST:]
 
 
 def _works(evidence: Evidence, host: str) -> bool:

@@ -13,8 +13,8 @@ Kind = Literal["host", "request", "refusal", "effect", "wrong", "server", "weath
 class Entry:
     """Something that happened to a host or by it: when (virtual seconds since the start), which one, what.
 
-    A world notes what happens to hosts. A story also has requests, refusals, effects, `wrong` ones without a lease,
-    what the server did by itself, and the weather.
+    A world notes what happens to hosts, and to requests on their way. A story also has the requests that the server
+    has carried out or refused, effects, `wrong` ones without a lease, what the server did by itself, and the weather.
     """
 
     at: float

@@ -41,8 +41,8 @@ class Link:
     delay: float = 0.0
     #: How many bytes of each connection arrive in a second, if they only trickle.
     trickle: int = 0
-    #: Whether the connection of the next data is broken before they arrive.
-    loses_next: bool = False
+    #: If the connection of the next data is to be broken before they arrive: called then.
+    loses_next: Callable[[], object] | None = None
     #: What waits for the end of a cut, or for the power of the receiver.
     waiting: list[tuple[ConnectionEnd, Segment]] = field(default_factory=list)
 
@@ -160,7 +160,8 @@ class Network:
             return
         link = self.link(sender.host, sender.peer.host)
         if link.loses_next and isinstance(segment, bytes):
-            link.loses_next = False
+            link.loses_next()
+            link.loses_next = None
             self._break(sender)
         elif link.is_cut or link.waiting or not self.has_power(sender.peer.host):
             link.waiting.append((sender, segment))

@@ -17,7 +17,7 @@ from codeq_fake.testing import FakeCodeQ
 
 from .hosts import Host, Surroundings
 from .light_server import LightConnection
-from .network import Network
+from .log import Entry
 
 ServerKind: TypeAlias = Literal["uvicorn", "light"]
 
@@ -50,7 +50,7 @@ class Server:
     def __init__(self, fake: SimulatedFake, around: Surroundings, kind: ServerKind) -> None:
         self._kind = kind
         self._runtime = fake.runtime
-        self._proxy = _Proxy(fake.served_app, around.network)
+        self._proxy = _Proxy(fake.served_app, around)
         self._network = around.network
         self.host = Host(NAME, self._serve, around, restarts=True)
 
@@ -110,11 +110,11 @@ class _Answer:
 class _Proxy:
     """Passes requests on, or answers them."""
 
-    def __init__(self, app: ASGIApp, network: Network) -> None:
+    def __init__(self, app: ASGIApp, around: Surroundings) -> None:
         #: Host, or "" for all -> the answers to its next requests.
         self.answers: dict[str, deque[_Answer]] = {}
         self._app = app
-        self._network = network
+        self._around = around
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -128,10 +128,14 @@ class _Proxy:
         await send({"type": "http.response.body", "body": _BODY})
 
     def _next_answer(self, scope: Scope) -> _Answer | None:
-        host = self._network.host_at(scope["client"][0])
+        host = self._around.network.host_at(scope["client"][0])
         for key in (host, ""):
             if answers := self.answers.get(key):
-                return answers.popleft()
+                answer = answers.popleft()
+                late = ", after the server had carried it out" if answer.is_late else ""
+                text = f"{scope['method']} {scope['path']}: {answer.status} from a proxy{late}"
+                self._around.log.append(Entry(self._around.loop.time(), host, text, "refusal"))
+                return answer
         return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -46,6 +47,8 @@ _WANTED = {
     "submit": "result of {task}",
     "result": "read of the result of {task}",
 }
+#: A request on one task, as the world notes it.
+_ON_TASK = re.compile(r"POST /v1/codeq/tasks/(?P<task>[^/]+)/(?P<verb>heartbeat|abandon|nack|result)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +93,13 @@ def lines_of(scene: Scene, tasks: Sequence[str]) -> list[Entry]:
     """What happened to these tasks and to the hosts that touched them, in the order of time."""
     labels, evidence = labels_of(tasks), scene.evidence
     leases = evidence.leases
-    lines = [
-        *_requests(evidence, labels, leases),
+    lines = [  # at one moment the server ends a lease before another worker gets the task
         *_histories(evidence.tasks, labels, leases),
+        *_requests(evidence, labels, leases),
         *_effects(scene.effects, labels, leases),
     ]
     concerned = {line.host for line in lines}
-    lines += [entry for entry in scene.log if entry.host in concerned]
+    lines += [line for line in _notes(scene.log, labels) if line.host in concerned]
     return sorted(lines, key=attrgetter("at"))
 
 
@@ -147,6 +150,18 @@ def _histories(tasks: Iterable[TaskView], labels: dict[str, str], leases: Leases
                 race = f" (race {RACES[event['what']]})" if event["what"] in RACES else ""
                 text = f"{labels[task.id]}: {event['what']}{race}"
                 yield Entry(leases.moment(event["at"]), SERVER, text, "server")
+
+
+def _notes(log: Iterable[Entry], labels: dict[str, str]) -> Iterator[Entry]:
+    """What the world noted, but for refused requests for other tasks."""
+    for entry in log:
+        found = _ON_TASK.match(entry.text)
+        if found is None:
+            yield entry
+        elif found["task"] in labels:
+            operation = "submit" if found["verb"] == "result" else found["verb"]
+            wanted = _WANTED[operation].format(task=labels[found["task"]])
+            yield replace(entry, text=f"{wanted}{entry.text[found.end() :]}")
 
 
 def _effects(all_effects: Iterable[Effects], labels: dict[str, str], leases: Leases) -> Iterator[Entry]:

@@ -9,6 +9,8 @@ from functools import partial
 from inspect import isawaitable
 from pathlib import Path
 from random import Random
+from sysconfig import get_paths
+from types import FrameType
 from typing import Any, Unpack
 
 from codeq_fake.auth import identities_of
@@ -30,7 +32,6 @@ from .incarnation import CURRENT
 from .laws import PATIENCE
 from .leases import Leases
 from .log import Entry, LostError
-from .network import Network
 from .plan import Event, Plan
 from .recording import recording
 from .server import NAME, URL, Server, ServerKind, SimulatedFake
@@ -42,6 +43,11 @@ _TENANT = "simulation"
 _WORKER_SCOPES = " ".join(sorted(WORKER_SCOPES))
 _ENDED = (State.COMPLETED, State.FAILED, State.DEAD, State.LOST)
 _SECOND = 1_000_000_000
+#: Where code is that no program of a world has written.
+_LIBRARIES = (
+    str(Path(__file__).parents[1]),
+    *(get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")),
+)
 
 
 class NeverSettledError(AssertionError):
@@ -166,7 +172,7 @@ class World:
 
     def wire(self, host: str) -> Wire:
         """The network between a host and the server."""
-        return Wire(self._around.network, host)
+        return Wire(self._around, host)
 
     def now(self) -> float:
         """Virtual seconds since the start of the run."""
@@ -245,7 +251,8 @@ class World:
 
     def _who_waits(self, tasks: Sequence[str], within: float) -> str:
         """Which tasks have not ended, and what each host does."""
-        lines = [f"{len(tasks)} tasks have not ended {within:g} s after the end of the bad weather:"]
+        count = "1 task has" if len(tasks) == 1 else f"{len(tasks)} tasks have"
+        lines = [f"{count} not ended {within:g} s after the end of the bad weather:"]
         for task in map(self.fake.task, tasks):
             holder = f", held by {task.worker}" if task.status == "IN_PROGRESS" else ""
             lines.append(f"- task {task.id} ({task.command}) is {task.status}{holder}, {task.attempts} attempts")
@@ -259,11 +266,12 @@ class World:
 class Wire:
     """The network between one host and the server."""
 
-    def __init__(self, network: Network, host: str) -> None:
-        self._network = network
+    def __init__(self, around: Surroundings, host: str) -> None:
+        self._around = around
+        self._network = around.network
         self._host = host
-        self._to_server = network.link(host, NAME)
-        self._from_server = network.link(NAME, host)
+        self._to_server = around.network.link(host, NAME)
+        self._from_server = around.network.link(NAME, host)
 
     def delay(self, seconds: float) -> None:
         """Let each packet take that much longer, in each direction. 0 ends it."""
@@ -289,11 +297,14 @@ class Wire:
 
     def lose_request(self) -> None:
         """Lose the next request: its connection is reset before the server has it."""
-        self._to_server.loses_next = True
+        self._to_server.loses_next = partial(self._note, "a request was lost")
 
     def lose_reply(self) -> None:
         """Lose the next reply: the server has done what it says, and the connection is reset."""
-        self._from_server.loses_next = True
+        self._from_server.loses_next = partial(self._note, "a reply was lost")
+
+    def _note(self, text: str) -> None:
+        self._around.log.append(Entry(self._around.loop.time(), self._host, text, "refusal"))
 
 
 def _worker(name: str) -> Identity:
@@ -313,10 +324,13 @@ async def _awaited(result: Awaitable[Any]) -> None:
 
 
 def _where(task: asyncio.Task[object]) -> list[str]:
-    """Where a task waits, from its outermost to its innermost line of code."""
-    places = list[str]()
+    """Where a task waits: the lines of the program, and what the last of them calls."""
+    frames = list[FrameType]()
     awaited: object = task.get_coro()
     while (frame := getattr(awaited, "cr_frame", None)) is not None:
-        places.append(f"{frame.f_code.co_name} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})")
+        frames.append(frame)
         awaited = getattr(awaited, "cr_await", None)
+    own = [n for n, frame in enumerate(frames) if not frame.f_code.co_filename.startswith(_LIBRARIES)]
+    shown = frames[own[0] : own[-1] + 2] if own else frames
+    places = [f"{frame.f_code.co_name} ({Path(frame.f_code.co_filename).name}:{frame.f_lineno})" for frame in shown]
     return [f"{task.get_name()} waits in {' > '.join(places)}"] if places else []

@@ -89,7 +89,10 @@ def test_a_lost_task_is_told_as_the_race(run: Run) -> None:
     assert str(violation).endswith("(explained by the race Z2)")
 
 
-def test_a_worker_that_stops_to_claim_is_told(run: Run) -> None:
+def test_a_worker_that_stops_to_claim_is_told_with_its_last_tasks(run: Run) -> None:
+    for task in [run.create() for _ in range(6)]:
+        run.claim("worker-2")
+        run.finish("worker-2", task)
     for host in HOSTS:
         run.claim(host)
     run.advance(500)
@@ -98,6 +101,7 @@ def test_a_worker_that_stops_to_claim_is_told(run: Run) -> None:
     (violation,) = find_violations(run.evidence(calm_since=150))
     assert violation.law == "a living worker claims"
     assert "worker-2 runs, and its last claim was answered at 0.0 s of 500.0 s" in violation.text
+    assert violation.tasks == tuple(task.id for task in run.fake.tasks()[-5:])
 
 
 def test_a_worker_that_has_ended_or_never_claimed_or_works_need_not_claim(run: Run) -> None:

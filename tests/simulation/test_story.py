@@ -65,6 +65,43 @@ def test_the_story_of_a_worker_that_stood_still(run: Run) -> None:
     ]
 
 
+def test_a_task_comes_due_before_the_claim_that_gets_it(run: Run) -> None:
+    run.fake.next(delays=[3])
+    task = run.create()
+    run.claim("worker-1", lease=30)
+    run.advance(40)
+    run.claim("worker-2")
+    run.advance(10)
+    run.claim("worker-2")
+    assert [(line.at, line.text) for line in lines_of(scene(run), [task])] == [
+        (0.0, "claimed task 1, with a lease until 30.0 s"),
+        (40.0, "task 1: lease expired"),
+        (50.0, "task 1: came due"),
+        (50.0, "claimed task 1, with a lease until 110.0 s"),
+    ]
+
+
+def test_what_happened_to_requests_on_their_way_is_told_of_the_tasks_concerned(run: Run) -> None:
+    told, other = run.create(), run.create()
+    run.claim("worker-1")
+    tasks, way = "POST /v1/codeq/tasks", ": 429 from a proxy"
+    log = (
+        Entry(1.0, "worker-1", f"{tasks}/{told}/result{way}", "refusal"),
+        Entry(2.0, "worker-1", f"{tasks}/{told}/heartbeat{way}", "refusal"),
+        Entry(3.0, "worker-1", f"{tasks}/{other}/result{way}", "refusal"),
+        Entry(4.0, "worker-1", f"{tasks}/claim{way}", "refusal"),
+        Entry(5.0, "worker-1", "a request was lost", "refusal"),
+        Entry(6.0, "worker-2", "a reply was lost", "refusal"),
+    )
+    refused = [line.text for line in lines_of(scene(run, log=log), [told]) if line.kind == "refusal"]
+    assert refused == [
+        "result of task 1: 429 from a proxy",
+        "heartbeat for task 1: 429 from a proxy",
+        "POST /v1/codeq/tasks/claim: 429 from a proxy",
+        "a request was lost",
+    ]
+
+
 def test_a_calm_run_says_so_and_other_tasks_are_not_told(run: Run) -> None:
     told, other = run.create(), run.create()
     run.claim("worker-1")

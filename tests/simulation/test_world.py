@@ -44,6 +44,11 @@ def requests_of(world: World, operation: str) -> list[int]:
     return [request.status for request in world.requests if request.operation == operation]
 
 
+def noted(world: World) -> list[str]:
+    """What happened to the requests of the worker on their way."""
+    return [entry.text for entry in world.log if (entry.host, entry.kind) == ("worker", "refusal")]
+
+
 async def one_task(world: World) -> None:
     world.process("worker")(httpx_worker)
     await world.enqueue(COMMAND)
@@ -57,6 +62,7 @@ def test_a_lost_request_never_reaches_the_server() -> None:
         assert requests_of(world, "claim") == []
         await asyncio.sleep(5)
         assert requests_of(world, "claim") == [200]
+        assert noted(world) == ["a request was lost"]
 
     run(test)
 
@@ -68,6 +74,7 @@ def test_a_lost_reply_is_that_of_a_request_that_was_carried_out() -> None:
         await asyncio.sleep(5)
         assert [(task.status, task.attempts) for task in world.fake.tasks()] == [("IN_PROGRESS", 1)]
         assert requests_of(world, "claim") == [200]  # the worker, which knows nothing of its task, waits for another
+        assert noted(world) == ["a reply was lost"]
         await asyncio.sleep(50)  # its lease goes on
         assert requests_of(world, "heartbeat") == []
 
@@ -96,6 +103,7 @@ def test_a_proxy_answers_in_place_of_the_server() -> None:
         assert requests_of(world, "claim") == []
         await asyncio.sleep(5)
         assert requests_of(world, "claim") == [200]
+        assert noted(world) == ["POST /v1/codeq/tasks/claim: 503 from a proxy"] * 3
 
     run(test)
 
@@ -106,6 +114,7 @@ def test_a_proxy_answers_after_the_server_has_carried_out_the_request() -> None:
         await one_task(world)
         await asyncio.sleep(5)
         assert requests_of(world, "claim") == [200]  # the worker got 502, and waits for another task
+        assert noted(world) == ["POST /v1/codeq/tasks/claim: 502 from a proxy, after the server had carried it out"]
         await asyncio.sleep(50)
         assert requests_of(world, "heartbeat") == []
 
@@ -217,10 +226,10 @@ def test_a_world_that_never_settles_says_who_waits_for_what() -> None:
     with pytest.raises(NeverSettledError) as error:
         run(test)
     text = str(error.value)
-    assert "1 tasks have not ended 120 s after the end of the bad weather" in text
+    assert "1 task has not ended 120 s after the end of the bad weather" in text
     assert f"({COMMAND}) is PENDING, 0 attempts" in text
     assert "idle-2 is up" in text
-    assert re.search(r"idle-2 waits in _live .* > idle \(test_world.py:\d+\) > wait \(locks.py", text)
+    assert re.search(r"idle-2 waits in idle \(test_world.py:\d+\) > wait \(locks.py:\d+\)$", text, re.MULTILINE)
 
 
 def test_functions_are_called_at_their_moments() -> None:
