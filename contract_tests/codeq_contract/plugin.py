@@ -14,7 +14,7 @@ import pytest
 
 from codeq_contract.clauses import RegisterError, are_named, check_case
 from codeq_contract.compat.pytest import add_to_junit_report, without_fixtures, without_source, write_junit_report
-from codeq_contract.report.results import GROUPS
+from codeq_contract.report.results import GROUPS, NOT_SELECTED
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.deviations import DeviationsError, read_deviations
 from codeq_contract.suite.options import Options, OptionsError, option_names
@@ -100,7 +100,7 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     """Record the cases that `-k` and other options deselected."""
     cases = [item for item in items if is_case(item)]
     if cases:
-        cases[0].config.stash[SESSION].leave_out(cases, "not selected")
+        cases[0].config.stash[SESSION].leave_out(cases, NOT_SELECTED)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -78,6 +78,8 @@ _SAME_NAMES = ("suite", "contract", "date", "target", "about", "settings", "tole
 PASSED, PARTIAL, FAILED, ERROR = "passed", "partial", "failed", "error"
 INCONCLUSIVE, NOT_RUN, NOT_CHECKED = "inconclusive", "not run", "not checked"
 NO_CASE, NOT_IN_CONTRACT = "no case", "not in its contract"
+#: Why a case did not run, or a fact was not checked.
+NOT_SELECTED = "not selected"
 _UNSEEN = "no client can see it: "
 
 
@@ -186,8 +188,7 @@ class Report:
             return FactResult(NOT_CHECKED if worst in (Verdict.SKIPPED, Verdict.UNSUPPORTED) else worst, reason)
         if fact.invisible:
             return FactResult(NOT_CHECKED, f"{_UNSEEN}{fact.invisible}")
-        left_out = fact.id in self.facts_left_out
-        return FactResult(NOT_CHECKED, "its cases were not selected" if left_out else "no case")
+        return FactResult(NOT_CHECKED, NOT_SELECTED if fact.id in self.facts_left_out else "no case was loaded")
 
     @cached_property
     def unchecked(self) -> Mapping[str, Sequence[str]]:

@@ -150,15 +150,15 @@ def test_a_fact_has_the_worst_verdict_of_its_cases_or_the_reason_why_it_was_not_
     assert facts["C5.1"] == ("inconclusive", "too slow at scale 4")
     assert facts["C4.1"] == ("not checked", "the target has no a_moon")
     assert facts["C7.1"] == ("not checked", "not today")
-    assert facts["C1.3"] == ("not checked", "no case")
+    assert facts["C1.3"] == ("not checked", "no case was loaded")
     assert facts["M3.18"] == ("not checked", "no client can see it: without its task a result cannot be read")
     for text in (run.output, (tmp_path / "report.html").read_text(encoding="utf-8")):
         assert "1 pass" in text
         assert "the target has no a_moon: C4.1" in text
-        assert "no case: R1.1" in text
+        assert "no case was loaded: R1.1" in text
     junit = (tmp_path / "junit.xml").read_text(encoding="utf-8")
     assert '<property name="facts" value="C1.1 C1.2" />' in junit
-    assert '<property name="C1.3" value="not checked: no case" />' in junit
+    assert '<property name="C1.3" value="not checked: no case was loaded" />' in junit
 
 
 def test_a_case_needs_what_its_facts_need(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_fact_of_another_level_is_not_without_a_case(tmp_path: Path) -> None:
         CASES.replace("pytestmark = core", "").replace("@checks", "@core\n@checks") + timed,
         "--codeq-level=core",
     )
-    assert run.report.facts["C1.2"].reason == "its cases were not selected"
+    assert run.report.facts["C1.2"].reason == "not selected"
     assert run.report.facts["C1.1"].verdict == "pass"
 
 
