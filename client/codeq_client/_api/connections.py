@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from ipaddress import ip_address
@@ -75,17 +75,21 @@ class HttpxConnections:
             async with self._slots.taken(step.timeout):
                 with self._stack.taken() as http, anyio.fail_after(total_timeout(step)):
                     async with http.stream(**_request(step, headers)) as response:
-                        check_head(headers, response.headers)
-                        body = Body()
-                        async for chunk in response.aiter_bytes():
-                            body.add(chunk)
-                return Reply(response.status_code, dict(response.headers), body.joined())
+                        return await _read(response, headers)
 
     async def aclose(self) -> None:
         """Close the connections."""
         self._stack.is_closed = True
         for http in self._stack.made:
             await http.aclose()
+
+
+async def _read(response: httpx.Response, sent: Mapping[str, str]) -> Reply:
+    check_head(sent, response.headers)
+    body = Body()
+    async for chunk in response.aiter_bytes():
+        body.add(chunk)
+    return Reply(response.status_code, dict(response.headers), body.joined())
 
 
 class BlockingConnections:
@@ -110,15 +114,18 @@ class BlockingConnections:
             try:
                 deadline = self._clock.monotonic() + total_timeout(step)
                 with self._stack.taken() as http, http.stream(**_request(step, headers)) as response:
-                    check_head(headers, response.headers)
-                    body = Body()
-                    for chunk in response.iter_bytes():
-                        if self._clock.monotonic() > deadline:
-                            raise TimeoutError
-                        body.add(chunk)
-                return Reply(response.status_code, dict(response.headers), body.joined())
+                    return self._read(response, headers, deadline)
             finally:
                 self._slots.release()
+
+    def _read(self, response: httpx.Response, sent: Mapping[str, str], deadline: float) -> Reply:
+        check_head(sent, response.headers)
+        body = Body()
+        for chunk in response.iter_bytes():
+            if self._clock.monotonic() > deadline:
+                raise TimeoutError
+            body.add(chunk)
+        return Reply(response.status_code, dict(response.headers), body.joined())
 
     def close(self) -> None:
         """Close the connections."""

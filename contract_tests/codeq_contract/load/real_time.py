@@ -14,6 +14,8 @@ from codeq_contract.driver import Reply, Request
 from codeq_contract.driver.plain_connection import Connection
 from codeq_contract.driver.requests import signed
 from codeq_contract.recorder import Tape
+from codeq_contract.recorder.tape import recorded_headers
+from codeq_contract.recordings.format import Call
 
 from .actors import Turn
 from .scheduler import as_read, as_recorded
@@ -69,16 +71,20 @@ class RealTimeScheduler:
 
     def record(self, request: Request, reply: Reply) -> None:
         """Record a request and its reply."""
-        self.tape.exchanged(
-            request.method,
-            request.path,
-            None if request.body is None else as_recorded(request.body, self.hooks_origin),
-            identity=request.identity,
-            sent=reply.called,
-            status=reply.status,
-            headers=reply.headers,
-            reply=as_recorded(reply.body, self.hooks_origin),
-            answered=reply.returned,
+        self.tape.keep(
+            Call(
+                self.tape.next_number(),
+                reply.called,
+                reply.returned,
+                request.identity,
+                request.method,
+                request.path,
+                {},
+                None if request.body is None else as_recorded(request.body, self.hooks_origin),
+                reply.status,
+                recorded_headers(reply.headers),
+                as_recorded(reply.body, self.hooks_origin),
+            )
         )
 
 

@@ -21,6 +21,11 @@ from codeq_contract.recordings.format import (
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
+def recorded_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers of a reply that a recording keeps. Their names are in lower case."""
+    return {name: headers[name] for name in REPLY_HEADERS if name in headers}
+
+
 @dataclass(frozen=True, slots=True)
 class Tape:
     """Records what happens. Threads may share it. `now` tells the moment in nanoseconds since 1970.
@@ -52,7 +57,7 @@ class Tape:
         headers: Mapping[str, str] = _NO_HEADERS,
     ) -> int:
         """Record that a request goes out now. Returns its number."""
-        number, now = next(self._numbers), self.now()
+        number, now = self.next_number(), self.now()
         self._calls[number] = Call(number, now, now, identity, method, path, headers, body, 0, _NO_HEADERS, "")
         return number
 
@@ -61,39 +66,24 @@ class Tape:
         self._calls[number] = replace(self._calls[number], body=body)
 
     def answered(self, number: int, status: int, headers: Mapping[str, str], reply: str, *, at: int) -> None:
-        """Record the reply to a request, received `at` that moment. A status of 0 means no reply.
-
-        Header names are in lower case.
-        """
-        recorded_headers = {name: headers[name] for name in REPLY_HEADERS if name in headers}
+        """Record the reply to a request, received `at` that moment. A status of 0 means no reply."""
         call = self._calls[number]
-        self._calls[number] = replace(call, answered=at, status=status, reply_headers=recorded_headers, reply=reply)
-
-    def exchanged(
-        self,
-        method: str,
-        path: str,
-        body: str | None,
-        *,
-        identity: str | None,
-        sent: int,
-        status: int,
-        headers: Mapping[str, str],
-        reply: str,
-        answered: int,
-    ) -> None:
-        """Record a request together with its reply, as `sent` and `answered` do."""
-        number = next(self._numbers)
-        recorded_headers = {name: headers[name] for name in REPLY_HEADERS if name in headers}
-        self._calls[number] = Call(
-            number, sent, answered, identity, method, path, {}, body, status, recorded_headers, reply
+        self._calls[number] = replace(
+            call, answered=at, status=status, reply_headers=recorded_headers(headers), reply=reply
         )
 
     def add(self, calls: Iterable[Call]) -> None:
         """Add calls that another tape has recorded by the same clock."""
         for call in calls:
-            number = next(self._numbers)
-            self._calls[number] = replace(call, number=number)
+            self.keep(replace(call, number=self.next_number()))
+
+    def next_number(self) -> int:
+        """The number of the next call."""
+        return next(self._numbers)
+
+    def keep(self, call: Call) -> None:
+        """Record a call that has its reply already."""
+        self._calls[call.number] = call
 
     def recording(self, header: Header) -> Recording:
         """Everything on the tape, under `header`. Without the secret no signature can be checked, so none is kept."""
