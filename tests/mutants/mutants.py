@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -52,19 +53,22 @@ class Mutant:
 
 def _rows() -> list[Mutant]:
     mutants: list[Mutant] = []
+    of_fact = Counter[str]()
     for document in _DOCUMENTS:
         for row in document.get("mutant", ()):
-            number = 1 + sum(mutant.fact == row["fact"] for mutant in mutants)
-            mutants.append(Mutant(f"{row['fact']}/{number}", **row))
+            of_fact[row["fact"]] += 1
+            mutants.append(Mutant(f"{row['fact']}/{of_fact[row['fact']]}", **row))
     return mutants
 
 
 _DOCUMENTS = [tomllib.loads(file.read_text(encoding="utf-8")) for file in sorted(TABLE.glob("*.toml"))]
 
+_PLACES = {fact: place for place, fact in enumerate(FACTS)}
+
 #: All mutants, in the contract's order of their facts.
 MUTANTS = sorted(
     [*_rows(), *(Mutant(defect.name, defect.fact) for defect in DEFECTS)],
-    key=lambda mutant: [*FACTS].index(mutant.fact) if mutant.fact in FACTS else -1,
+    key=lambda mutant: _PLACES.get(mutant.fact, -1),
 )
 
 

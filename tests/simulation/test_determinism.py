@@ -41,7 +41,7 @@ async def three_clients(world: World) -> None:
 def outcomes() -> Iterator[Outcome]:
     """Runs of several programs, each of another seed or program. The last one is the first again."""
     yield run_once(three_clients, SEED, weather=Weather())
-    yield from map(CLIENT.run, CLIENT.seeds[::25])
+    yield from map(CLIENT.run, CLIENT.seeds[::10])
     for scenario in BROKEN:
         yield run_once(scenario.broken, scenario.seed, weather=Weather())
     yield run_once(RECEIVER.right, RECEIVER.seed, weather=Weather())
@@ -68,7 +68,7 @@ def test_processes_with_different_hash_seeds_have_one_history_for_each_seed() ->
     assert other.stdout.strip() == here
     first, *others, last = here.split()
     assert first == last
-    assert len({first, *others}) == len(others) + 1 == len(CLIENT.seeds[::25]) + len(BROKEN) + 2
+    assert len({first, *others}) == len(others) + 1 == len(CLIENT.seeds[::10]) + len(BROKEN) + 2
 
 
 if __name__ == "__main__":

@@ -101,8 +101,8 @@ def test_the_lists_of_what_is_to_be_done_only_shrink() -> None:
 
 
 @pytest.mark.process
-@pytest.mark.slow(seconds=20)
+@pytest.mark.slow(seconds=10)
 def test_a_sample_of_changes_is_killed() -> None:
-    command = [sys.executable, "-m", "tests.mutants.at_large.run", "--sample", "--minutes", "0.08", "--processes", "1"]
+    command = [sys.executable, "-m", "tests.mutants.at_large.run", "--sample", "--minutes", "0.05", "--processes", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
