@@ -219,7 +219,7 @@ class Controls(ClockControls, StateControls, JournalControls):
                 return None
             return representations.listed_task(task, zone, word_for(task, broker, now))
 
-        return iter(FrozenItems(tasks, show))
+        return iter(FrozenItems(tasks, show, broker.store.watch_of_tasks))
 
     def task(self, task_id: str) -> payloads.TaskInFull:
         """One task with its result, its history, and whether it can be claimed. Raises UnknownTaskError."""

@@ -119,6 +119,7 @@ class Broker:
             known = self.store.tasks.get(self.keys.find(idempotency_key, now=now) or "")
             if known is not None and idempotency_key != self.unseen:
                 return known
+        state = State.READY if visible_from is None else State.DELAYED
         task = Task(
             id=self._ids.task_id(),
             command=command,
@@ -129,11 +130,11 @@ class Broker:
             created_at=now,
             updated_at=now,
             touched_at=now,
-            state=State.READY if visible_from is None else State.DELAYED,
+            state=state,
             webhook=webhook,
             visible_at=visible_from or 0,
+            history=[HistoryEntry(now, CREATED, tenant, None, state)],
         )
-        task.history.append(HistoryEntry(now, CREATED, tenant, None, task.state))
         if self._is_tracing:
             is_valid = self._traces.is_parent(trace_parent)
             task.trace_parent = self._traces.next_span(trace_parent if is_valid else "")

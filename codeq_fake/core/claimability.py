@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from .broker import Broker
 from .task import State, Task
@@ -40,7 +40,7 @@ def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
     """Whether a task can be claimed; if not, why. Changes nothing. Raises `TaskNotFound` for an unknown id."""
     task = broker.get(task_id)
     match task.state:
-        case _ if broker.store.queue_for(task).is_pending(task):
+        case _ if task.place is not None:
             return Claimable(now=True)  # Also a finished task, if a duplicate of its id is pending (Z1).
         case State.DELAYED if broker.store.queue_for(task).hides_delays:
             place = "due" if task.visible_at <= now else "delayed"
@@ -80,8 +80,8 @@ class Position:
 def position(broker: Broker, task: Task) -> Position | None:
     """The place of a task in the order in which claims get the ready ones (K4), None if it is not among them."""
     queue = broker.store.queue_for(task)
-    if not queue.is_pending(task):
+    if task.place is None:
         return None
-    order = (task_id for ready in queue.pending.values() for task_id in ready)
-    number = next((n for n, task_id in enumerate(islice(order, _MOST_COUNTED), start=1) if task_id == task.id), 0)
+    order = chain.from_iterable(ready.items() for ready in queue.pending.values())
+    number = next((n for n, (task_id, _) in enumerate(islice(order, _MOST_COUNTED), start=1) if task_id == task.id), 0)
     return Position(number, queue.ready_count())

@@ -8,9 +8,25 @@ from typing import Any, Generic, Protocol, TypeVar
 ShownT = TypeVar("ShownT")
 
 
+class Watch:
+    """What all tasks of a store, or all of its queues, tell before they change: a reader may still need them."""
+
+    __slots__ = ("before_change", "reading")
+
+    def __init__(self) -> None:
+        #: Called with what is about to change; None while nothing is read.
+        self.before_change: Callable[[Any], None] | None = None
+        #: The number of the latest reading.
+        self.reading = 0
+
+
+#: That of what is in no store.
+UNWATCHED = Watch()
+
+
 class _Item(Protocol):
-    #: Called before the next change.
-    before_change: Callable[[Any], None] | None
+    #: The number of the latest reading that needs it no more: it was shown, or did not exist.
+    shown_in: int
 
 
 ItemT = TypeVar("ItemT", bound=_Item)
@@ -22,34 +38,35 @@ class FrozenItems(Generic[ItemT, ShownT]):
     An item that changes before its turn is shown at once, before the change. Only one of these may be read at a time.
     """
 
-    def __init__(self, items: Sequence[ItemT], show: Callable[[ItemT], ShownT]) -> None:
+    def __init__(self, items: Sequence[ItemT], show: Callable[[ItemT], ShownT], watch: Watch) -> None:
         self._items = items
         self._show = show
+        self._watch = watch
+        watch.reading += 1
+        self._number = watch.reading
         #: What was made of items before they changed.
         self._early: dict[ItemT, ShownT] = {}
-        before_change = self._show_early
-        for item in items:
-            item.before_change = before_change
+        watch.before_change = self._show_early
 
     def __iter__(self) -> Iterator[ShownT]:
+        number, early = self._number, self._early
         try:
             for item in self._items:
-                if item in self._early:
-                    yield self._early.pop(item)
+                if item in early:
+                    yield early.pop(item)
                 else:
-                    item.before_change = None
+                    item.shown_in = number
                     yield self._show(item)
         finally:
             self.close()
 
     def close(self) -> None:
         """Let the items that were not read change freely again."""
-        before_change = self._show_early
-        for item in self._items:
-            # After the end of a reader that was cancelled, the next one may have begun.
-            if item.before_change == before_change:
-                item.before_change = None
+        # After the end of a reader that was cancelled, the next one may have begun.
+        if self._watch.before_change == self._show_early:
+            self._watch.before_change = None
 
     def _show_early(self, item: ItemT) -> None:
-        item.before_change = None
-        self._early[item] = self._show(item)
+        if item.shown_in != self._number:
+            item.shown_in = self._number
+            self._early[item] = self._show(item)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappush
+from itertools import chain
 from operator import attrgetter
-from typing import Any
 
 from .due_heap import DueHeap
+from .frozen_items import UNWATCHED, Watch
+from .pending_list import PendingList
 from .profiles import Store
+from .slices import Slices, emptied
 from .task import Task
 from .times import floor_to_second
 
 PRIORITIES = 10
-
-#: The key of a duplicate id in a pending list (Z4). No task has this id.
-_DUPLICATE = ""
 
 _lease_expiry = attrgetter("lease_expiry")
 _visible_at = attrgetter("visible_at")
@@ -52,7 +51,7 @@ class Queue:
     __slots__ = (
         "_on_change",
         "_store",
-        "before_change",
+        "_watch",
         "dead",
         "delayed",
         "delays",
@@ -60,18 +59,21 @@ class Queue:
         "leases",
         "leftovers",
         "pending",
+        "shown_in",
         "unseen_delays",
     )
 
-    def __init__(self, store: Store, on_change: Callable[[], None] | None = None) -> None:
+    def __init__(self, store: Store, on_change: Callable[[], None] | None = None, watch: Watch = UNWATCHED) -> None:
         self._store = store
+        #: Tells a reader that still needs the pending lists as they are now.
+        self._watch = watch
+        #: As in `frozen_items`.
+        self.shown_in = watch.reading
         #: Called after each change by which a claim could find more than before.
         self._on_change = on_change
         #: Priority -> its pending list, the highest first. Created on first use: a server with many commands has many
-        #: queues, and most of them use one priority. An id without a task is a duplicate (Z4) or left over (P8).
-        self.pending: dict[int, OrderedDict[str, Task | None]] = {}
-        #: Called before the next change of a pending list: a reader still needs the lists as they are now.
-        self.before_change: Callable[[Any], None] | None = None
+        #: queues, and most of them use one priority.
+        self.pending: dict[int, PendingList] = {}
         self.delayed: dict[str, Task] = {}
         self.in_progress: dict[str, Task] = {}
         self.dead: dict[str, Task] = {}
@@ -83,30 +85,30 @@ class Queue:
 
     def put(self, task: Task) -> bool:
         """Append to the pending list of its priority. Returns whether that list was empty (U3)."""
-        if self.before_change is not None:
-            self.before_change(self)
+        if self._watch.before_change is not None:
+            self._watch.before_change(self)
         ready = self.pending.get(task.priority)
         if ready is None:
             ready = self.add_list(task.priority)
-        ready[task.id] = task
+        ready.append(task)
         if self._on_change is not None:
             self._on_change()
         return len(ready) == 1
 
-    def add_list(self, priority: int) -> OrderedDict[str, Task | None]:
+    def add_list(self, priority: int) -> PendingList:
         """Add the pending list of a priority, which must have none."""
-        added = self.pending[priority] = OrderedDict[str, Task | None]()
+        added = self.pending[priority] = PendingList()
         if len(self.pending) > 1:
             self.pending = dict(sorted(self.pending.items(), reverse=True))
         return added
 
     def take(self) -> Task | None:
         """Remove and return the next task: priority 9 first, first in first out within a priority (K4)."""
-        if self.before_change is not None:
-            self.before_change(self)
+        if self._watch.before_change is not None:
+            self._watch.before_change(self)
         for ready in self.pending.values():
             if ready:
-                task = ready.popitem(last=False)[1]
+                task = ready.pop()
                 if task is not None:
                     return task
         return None
@@ -116,27 +118,20 @@ class Queue:
 
         The next `take` drops it and skips that priority.
         """
-        if self.before_change is not None:
-            self.before_change(self)
+        if self._watch.before_change is not None:
+            self._watch.before_change(self)
         for ready in self.pending.values():
             if ready:
-                ready[_DUPLICATE] = None
-                ready.move_to_end(_DUPLICATE, last=False)
+                ready.insert_duplicate()
                 return True
         return False
 
     def remove_duplicate_id(self) -> bool:
         """Remove what `insert_duplicate_id` put in. Returns whether it was still there."""
-        if self.before_change is not None:
-            self.before_change(self)
-        lists = [ready for ready in self.pending.values() if _DUPLICATE in ready]
-        for ready in lists:
-            del ready[_DUPLICATE]
-        return bool(lists)
-
-    def is_pending(self, task: Task) -> bool:
-        """Whether the task is in the pending list of its priority."""
-        return task.id in self.pending.get(task.priority, ())
+        if self._watch.before_change is not None:
+            self._watch.before_change(self)
+        removed = [ready.remove_duplicate() for ready in self.pending.values()]
+        return any(removed)
 
     def delay(self, task: Task) -> None:
         """Add a task that is delayed until `task.visible_at`."""
@@ -203,11 +198,10 @@ class Queue:
 
     def remove(self, task: Task) -> None:
         """Remove a task from every part of the queue (M3)."""
-        if self.before_change is not None:
-            self.before_change(self)
-        ready = self.pending.get(task.priority)
-        if ready is not None:
-            ready.pop(task.id, None)
+        if self._watch.before_change is not None:
+            self._watch.before_change(self)
+        if task.place is not None:
+            self.pending[task.priority].remove(task)
         self.delayed.pop(task.id, None)
         self.in_progress.pop(task.id, None)
         self.dead.pop(task.id, None)
@@ -217,10 +211,10 @@ class Queue:
     def leave_id(self, task: Task) -> None:
         """Remove a task, but leave its id where it was (P8)."""
         left = self.leftovers = self.leftovers or Leftovers()
-        if self.is_pending(task):
-            if self.before_change is not None:
-                self.before_change(self)
-            self.pending[task.priority][task.id] = None
+        if task.place is not None:
+            if self._watch.before_change is not None:
+                self._watch.before_change(self)
+            self.pending[task.priority].leave_id(task)
         elif self.delayed.pop(task.id, None):
             left.delayed.add((task.visible_at, task.id))
             self.unseen_delays -= 1  # the server goes on counting it
@@ -229,9 +223,18 @@ class Queue:
         elif self.dead.pop(task.id, None):
             left.dead.add(task.id)
 
-    def pending_ids(self) -> list[str]:
-        """The ids of the pending tasks, in the order of their claims."""
-        return [task.id for ready in self.pending.values() for task in ready.values() if task is not None]
+    def clear(self) -> Slices[None]:
+        """Remove all, in slices."""
+        for ready in self.pending.values():
+            yield from ready.clear()
+        yield from emptied(self.delayed, self.in_progress, self.dead)
+        for heap in (self.delays, self.leases):
+            yield from emptied(heap.entries, heap.old or [])
+
+    def pending_ids(self) -> Iterator[str]:
+        """The ids of the tasks that are pending now, in the order of their claims. They may be read later."""
+        items = chain.from_iterable([ready.items() for ready in self.pending.values()])
+        return (task_id for task_id, task in items if task is not None)
 
     def ready_by_priority(self) -> list[int]:
         """The length of the pending list of each priority, 0 to 9 (M1)."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from heapq import merge
 from itertools import islice
 
-from .slices import Slices, at_once, batches, in_order
+from .slices import Slices, at_once, batches, emptied, in_order
 from .task import CREATED, Event, Task
 from .task_store import TaskStore
 from .times import DAY_SECONDS, SECOND
@@ -44,6 +44,7 @@ def cleanup(store: TaskStore, *, before: int, limit: int) -> Slices[int]:
         if deleted == most:
             break
         yield
+    yield from emptied(*runs)
     return deleted
 
 

@@ -93,12 +93,13 @@ def begin_dump(broker: Broker) -> dict[str, Any]:
     They may be read later, while the broker goes on. Those of the tasks and of `ready` have to be read to their ends or
     closed. An item None only says that others may have a turn.
     """
-    tasks = FrozenItems(list(broker.store.tasks.values()), codec(Task).dump)
-    pending = FrozenItems(list(broker.store.queues.values()), Queue.pending_ids)
+    store = broker.store
+    tasks = FrozenItems(list(store.tasks.values()), codec(Task).dump, store.watch_of_tasks)
+    pending = FrozenItems(list(store.queues.values()), Queue.pending_ids, store.watch_of_queues)
     return _parts(broker, iter(tasks), iter(pending))
 
 
-def _parts(broker: Broker, tasks: Iterator[dict[str, Any]], pending: Iterator[list[str]]) -> dict[str, Any]:
+def _parts(broker: Broker, tasks: Iterator[dict[str, Any]], pending: Iterator[Iterator[str]]) -> dict[str, Any]:
     """The members of a saved state, with iterators of the tasks and of the pending lists, which may be long."""
     counters, subscriptions = broker.counters, broker.subscriptions
     subscribed = [(one, one.expires_at, one.throttled_until) for one in subscriptions.by_id.values()]
@@ -136,7 +137,7 @@ def _leftovers(queue: Queue) -> Iterator[tuple[str, int, str]]:
     if left is None:
         return
     for priority, ready in queue.pending.items():
-        yield from (("ready", priority, task_id) for task_id, task in ready.items() if task is None and task_id)
+        yield from (("ready", priority, task_id) for task_id in ready.left_ids())
     yield from (("delayed", due, task_id) for due, task_id in left.delayed)
     yield from (("inProgress", 0, task_id) for task_id in left.in_progress)
     yield from (("dead", 0, task_id) for task_id in left.dead)
@@ -148,7 +149,7 @@ def _restore_leftover(queue: Queue, place: str, number: int, task_id: str) -> No
     match place:
         case "ready":
             ready = queue.pending.get(number)
-            (queue.add_list(number) if ready is None else ready)[task_id] = None
+            (queue.add_list(number) if ready is None else ready).append_id(task_id)
         case "delayed":
             left.delayed.add((number, task_id))
         case "inProgress":
@@ -157,12 +158,12 @@ def _restore_leftover(queue: Queue, place: str, number: int, task_id: str) -> No
             left.dead.add(task_id)
 
 
-def _in_claim_order(keys: list[tuple[str, str]], pending: Iterator[list[str]]) -> Iterator[str | None]:
+def _in_claim_order(keys: list[tuple[str, str]], pending: Iterator[Iterator[str]]) -> Iterator[str | None]:
     """The ids of pending tasks by queue, in the order of their claims.
 
     The queues are sorted by name, since the order in which they were created is not part of the state.
     """
-    rows: list[tuple[tuple[str, str], list[str]]] = []
+    rows: list[tuple[tuple[str, str], Iterator[str]]] = []
     for row in zip(keys, pending, strict=True):
         rows.append(row)
         yield None
@@ -208,7 +209,7 @@ def restore(broker: Broker, state: BrokerState) -> Slices[None]:
     store, counters = broker.store, broker.counters
     _restore_embedded(broker, state)
     for task in state["tasks"]:
-        store.tasks[task.id] = task
+        store.keep(task)
         if task.state is State.LEASED:
             broker.put_leased(task, store.queue_for(task))
         elif task.state in _PLACES:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum, StrEnum
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from .frozen_items import UNWATCHED, Watch
 
 
 class Status(StrEnum):
@@ -188,8 +190,12 @@ class Task:
     state: State = field(kw_only=True)  # here, since a saved state has the fields in this order
     record: Record | None = None
     history: list[HistoryEntry] = field(default_factory=list)
-    #: Called before the next change: a reader still needs the task as it is now.
-    before_change: Callable[[Any], None] | None = field(default=None, init=False, repr=False)
+    #: Where it is in the pending list of its queue, which sets it; None if it is in none.
+    place: int | None = field(default=None, init=False, repr=False)
+    #: Tells a reader that still needs the task as it is now.
+    watch: Watch = field(default=UNWATCHED, init=False, repr=False)
+    #: As in `frozen_items`.
+    shown_in: int = field(default=0, init=False, repr=False)
 
     def __copy__(self) -> Task:
         """The task as it is now. `copy` itself would take three times as long: each task of a batch is copied."""
@@ -215,8 +221,8 @@ class Task:
 
     def begin_change(self) -> None:
         """Let a reader take what it still needs of the task. `apply` calls it, and so does what changes no state."""
-        if self.before_change is not None:
-            self.before_change(self)
+        if self.watch.before_change is not None:
+            self.watch.before_change(self)
 
     def apply(self, event: Event, *, by: str, now: int) -> None:
         """Change the state as the table says. Nothing else changes a task's state. It is the first change of an event.

@@ -7,9 +7,10 @@ from operator import add
 from typing import NamedTuple
 
 from .commands import BUILT_IN_COMMANDS, queue_name
+from .frozen_items import Watch
 from .profiles import Store
 from .queue import Leftovers, Queue
-from .slices import Slices
+from .slices import Slices, emptied
 from .task import State, Task
 
 
@@ -31,10 +32,20 @@ class TaskStore:
         #: (tenant, queue name) -> queue.
         self.queues: dict[tuple[str, str], Queue] = {}
         self._on_change = on_change
+        #: Each command, as its first task has it: all share this text.
+        self._commands: dict[str, str] = {}
+        self.watch_of_tasks = Watch()
+        self.watch_of_queues = Watch()
+
+    def keep(self, task: Task) -> None:
+        """Add a task, but to no queue."""
+        task.command = self._commands.setdefault(task.command, task.command)
+        task.watch, task.shown_in = self.watch_of_tasks, self.watch_of_tasks.reading
+        self.tasks[task.id] = task
 
     def add(self, task: Task) -> bool:
         """Add a new task. Returns whether it is the only one that is ready in its priority (U3)."""
-        self.tasks[task.id] = task
+        self.keep(task)
         queue = self.queue_for(task)
         if task.state is State.DELAYED:
             queue.delay(task)
@@ -54,7 +65,7 @@ class TaskStore:
         return self.queues.setdefault((tenant, name), self._new_queue())
 
     def _new_queue(self) -> Queue:
-        return Queue(self._store, self._on_change)
+        return Queue(self._store, self._on_change, self.watch_of_queues)
 
     def stats(self, command: str, *, tenant: str) -> QueueStats:
         """The sizes of one queue (M2)."""
@@ -103,6 +114,12 @@ class TaskStore:
         else:
             queue.remove(task)
         del self.tasks[task.id]
+
+    def clear(self) -> Slices[None]:
+        """Free the memory of all tasks, in slices. Nothing may use the store any more."""
+        for queue in self.queues.values():
+            yield from queue.clear()
+        yield from emptied(self.tasks)
 
 
 def _stats(queue: Queue) -> QueueStats:

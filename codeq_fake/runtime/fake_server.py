@@ -17,7 +17,7 @@ from codeq_fake.auth import Authenticator, Identity, KeysNeeded, Refusal, Tokens
 from codeq_fake.clocks import Clock, Mode, Timer, in_slices, let_tasks_run
 from codeq_fake.core import PROFILES, Broker
 from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
-from codeq_fake.core.slices import BATCH, Slices
+from codeq_fake.core.slices import Slices
 from codeq_fake.divergences import Watch
 from codeq_fake.faults import Plan
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE, Callback, Journal, Request
@@ -209,13 +209,18 @@ class FakeServer:
         self.release()
         if len(self.broker.store.tasks) > _MANY:
             # To free all at once would hold the loop up, too.
-            self._freeing = asyncio.get_running_loop().create_task(in_slices(_free(self.broker)))
+            self._freeing = asyncio.get_running_loop().create_task(self._free(self.broker))
         if self._alarm is not None:
             self._alarm.cancel()
         if clock is not None:
             self.clock = clock
             self.waiters.move_to(clock)
         self._begin(config)
+
+    async def _free(self, broker: Broker) -> None:
+        """Free the memory of a broker's tasks, once no reader needs its state."""
+        async with self.freezing:
+            await in_slices(broker.store.clear())
 
     def restore(self, profile: str, now: int, fill: Callable[[Broker], Slices[None]]) -> Slices[None]:
         """Replace the state by what `fill` puts into a new broker of this profile, at the instant `now` (ns).
@@ -320,12 +325,3 @@ class FakeServer:
             await let_tasks_run()
         if self.broker is not broker:
             raise StateReplacedError
-
-
-def _free(broker: Broker) -> Slices[None]:
-    """Free the memory of a broker's tasks, when nothing else uses them."""
-    tasks = list(broker.store.tasks.values())
-    del broker
-    while tasks:
-        del tasks[-BATCH:]
-        yield

@@ -82,7 +82,9 @@ def last_in_first_out(patch: pytest.MonkeyPatch) -> None:
     def take(self: Queue) -> Task | None:
         for ready in self.pending.values():
             if ready:
-                return ready.popitem(last=True)[1]
+                *_, task = (task for _, task in ready.items() if task is not None)
+                ready.remove(task)
+                return task
         return None
 
     patch.setattr(Queue, "take", take)
@@ -93,7 +95,7 @@ def lowest_priority_first(patch: pytest.MonkeyPatch) -> None:
     def take(self: Queue) -> Task | None:
         for ready in reversed(self.pending.values()):
             if ready:
-                return ready.popitem(last=False)[1]
+                return ready.pop()
         return None
 
     patch.setattr(Queue, "take", take)

@@ -197,7 +197,7 @@ class Lockstep:
             assert ours == self.model.stats(command, tenant=tenant)
             queue = self.broker.store.queues.get((tenant, command.lower()))
             lists = queue.pending.values() if queue is not None else ()
-            waiting = [task.id for ready in lists for task in ready.values() if task is not None]
+            waiting = [task.id for ready in lists for _, task in ready.items() if task is not None]
             expected = sorted(self.model.queue(command, tenant, "PENDING_LIST"), key=lambda t: -t.priority)
             assert waiting == [task.id for task in expected]
         sizes = self.broker.queue_sizes()
