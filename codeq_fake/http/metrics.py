@@ -28,10 +28,12 @@ _GZIP_FORMAT = 31
 _ROWS = 100
 _HEAD_LINES = 2
 
-#: Where Go's text differs from Python's: whole numbers have no fraction, a histogram's bound comes before its labels.
+#: Where Python's text differs from Go's: whole numbers have a fraction, a histogram's bound comes before other labels,
+#: its count before its sum.
 _AS_GO = (
     (re.compile(rb"\.0$", re.MULTILINE), b""),
     (re.compile(rb'(le="[^"]*"),(status="[^"]*")}'), rb"\2,\1}"),
+    (re.compile(rb"^(\w+_count\{.*\n)(\w+_sum\{.*\n)", re.MULTILINE), rb"\2\1"),
 )
 
 
@@ -150,7 +152,7 @@ def _counters(counts: Counters) -> Iterator[_Family]:
     yield _Family(
         "Counter",
         "codeq_rate_limit_hits",
-        "Total number of requests refused by a rate limit, by scope and operation.",
+        "Total number of rate limit rejections, labeled by scope and operation.",
         ("operation", "scope"),
         {(operation, scope): count for (scope, operation), count in counts.rate_limited.items()},
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import re
+from dataclasses import replace
+
 from codeq_contract.driver import Answer, Reply
 from codeq_contract.recordings.times import SECOND
-from codeq_contract.suite.case import InconclusiveError, checks, core, needs, timed, webhooks
+from codeq_contract.suite.case import InconclusiveError, checks, core, needs, timed, unless, webhooks
 from codeq_contract.suite.case_context import CaseContext
 from codeq_contract.suite.metrics import metric, names_of_metrics
 
@@ -13,6 +17,53 @@ pytestmark = needs("metrics")
 BUCKETS = ["0.1", "0.25", "0.5", "1", "2.5", "5", "10", "30", "60", "120", "300", "600", "1800", "3600"]
 LATENCY = "codeq_task_processing_latency_seconds"
 URL = "http://127.0.0.1:9/x"
+GZIP = b"\x1f\x8b"
+#: How a server writes its metrics, for some tasks of the command NAME. A value that depends on the time is N.
+TEXT = """\
+# HELP codeq_dlq_depth Current DLQ depth by command.
+# TYPE codeq_dlq_depth gauge
+codeq_dlq_depth{command="GENERATE_CREATIVE"} 0
+codeq_dlq_depth{command="GENERATE_MASTER"} 0
+# HELP codeq_lease_expired_total Total number of lease expirations detected during claim-time repair.
+# TYPE codeq_lease_expired_total counter
+codeq_lease_expired_total{command="NAME"} 1
+# HELP codeq_queue_depth Current queue depth by command and queue state.
+# TYPE codeq_queue_depth gauge
+codeq_queue_depth{command="GENERATE_CREATIVE",queue="delayed"} 0
+codeq_queue_depth{command="GENERATE_CREATIVE",queue="dlq"} 0
+codeq_queue_depth{command="GENERATE_CREATIVE",queue="in_progress"} 0
+codeq_queue_depth{command="GENERATE_CREATIVE",queue="ready"} 0
+codeq_queue_depth{command="GENERATE_MASTER",queue="delayed"} 0
+codeq_queue_depth{command="GENERATE_MASTER",queue="dlq"} 0
+codeq_queue_depth{command="GENERATE_MASTER",queue="in_progress"} 0
+codeq_queue_depth{command="GENERATE_MASTER",queue="ready"} 0
+# HELP codeq_rate_limit_hits_total Total number of rate limit rejections, labeled by scope and operation.
+# TYPE codeq_rate_limit_hits_total counter
+codeq_rate_limit_hits_total{operation="cleanup",scope="admin"} 1
+# HELP codeq_subscriptions_active Current active subscriptions by command (eventType).
+# TYPE codeq_subscriptions_active gauge
+codeq_subscriptions_active{command="GENERATE_CREATIVE"} 0
+codeq_subscriptions_active{command="GENERATE_MASTER"} 1
+# HELP codeq_task_claimed_total Total number of tasks claimed by workers.
+# TYPE codeq_task_claimed_total counter
+codeq_task_claimed_total{command="NAME"} 3
+# HELP codeq_task_completed_total Total number of tasks completed, labeled by final status.
+# TYPE codeq_task_completed_total counter
+codeq_task_completed_total{command="NAME",status="COMPLETED"} 1
+codeq_task_completed_total{command="NAME",status="FAILED"} 1
+# HELP codeq_task_created_total Total number of tasks created (enqueued).
+# TYPE codeq_task_created_total counter
+codeq_task_created_total{command="NAME"} 3
+codeq_task_created_total{command="GENERATE_MASTER"} 1
+codeq_task_created_total{command="a\\"b\\\\c\\n"} 1
+# HELP codeq_task_processing_latency_seconds End-to-end latency from task creation to completion (seconds).
+# TYPE codeq_task_processing_latency_seconds histogram
+LATENCIES
+# HELP codeq_webhook_deliveries_total Total number of webhook deliveries, labeled by kind and outcome.
+# TYPE codeq_webhook_deliveries_total counter
+codeq_webhook_deliveries_total{command="NAME",kind="task_result",outcome="success"} 1
+codeq_webhook_deliveries_total{command="GENERATE_MASTER",kind="queue_ready",outcome="success"} 1
+"""
 
 
 @core
@@ -111,6 +162,43 @@ def test_metrics_have_expired_leases_and_the_time_from_create_to_end(contract: C
 
 
 @timed
+@checks("L2.21", "L2.22", "L2.23")
+@needs("variants", "own_store", "rate_limit", "admin", "subscriptions", "webhooks")
+@unless("pebble")
+def test_metrics_are_written_as_prometheus_writes_them(contract: CaseContext) -> None:
+    with contract.server({}, yaml="rateLimit: {admin: {requestsPerMinute: 1, burstSize: 1}}\n") as server:
+        command, hook = server.command(), server.hook()
+        server.worker.subscribe(callbackUrl=hook.url, eventTypes=["GENERATE_MASTER"], ttlSeconds=3600)
+        for other in ("GENERATE_MASTER", 'a"b\\c\n'):
+            server.producer.created(other)
+        server.producer.created(command, webhook=hook.url)
+        server.worker.submit(server.worker.claimed(command))
+        server.producer.created(command)
+        server.worker.submit(server.worker.claimed(command), status="FAILED", error="x")
+        server.producer.created(command)
+        claimed = server.worker.claim(command, leaseSeconds=2)
+        assert [server.admin.clean_up(before="2000-01-01T00:00:00Z").status for _ in range(2)] == [200, 429]
+        server.clock.eventually(lambda: deliveries(server, command), within=contract.patience)
+        server.wait_out(server.lease_end(claimed, 2))
+        server.worker.claim(command)
+        assert shown(server.anonymous.get("/metrics")) == expected(command)
+
+
+@core
+@checks("L2.24")
+def test_a_client_that_accepts_gzip_gets_metrics_compressed(contract: CaseContext) -> None:
+    contract.producer.created(contract.command())
+    plain = contract.anonymous.get("/metrics", Accept_Encoding="identity")
+    packed = contract.anonymous.get("/metrics", Accept_Encoding="gzip")
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["content-type"] == plain.headers["content-type"]
+    # Some clients have unpacked it already.
+    text = gzip.decompress(packed.body) if packed.body.startswith(GZIP) else packed.body
+    assert shown(replace(packed, body=text)) == shown(plain) != ""
+
+
+@timed
 @checks("L2.20")
 @needs("known_settings")
 def test_an_expired_lease_is_counted_for_the_command_of_the_claim_that_found_it(contract: CaseContext) -> None:
@@ -176,6 +264,26 @@ def test_notices_are_counted_by_their_outcome(contract: CaseContext) -> None:
     contract.producer.created(command)
     contract.clock.eventually(lambda: sum(deliveries(contract, command).values()) == 3, within=contract.patience)
     assert deliveries(contract, command) == {("queue_ready", "success"): 2, ("queue_ready", "failure"): 1}
+
+
+def shown(reply: Reply) -> str:
+    """The metrics of CodeQ among all of a server, without the values that depend on the time."""
+    lines = [line for line in reply.text.split("\n") if "codeq_" in line]
+    return "".join(re.sub(r"^(\w+_(?:sum|bucket)\{.*\}) [0-9.e-]+$", r"\1 N", line) + "\n" for line in lines)
+
+
+def expected(command: str) -> str:
+    """The text of the metrics, with this command."""
+    latencies = [
+        f'{LATENCY}_{part}{{command="NAME",status="{status}"{bound}}} {value}'
+        for status in ("COMPLETED", "FAILED")
+        for part, bound, value in (
+            *(("bucket", f',le="{bound}"', "N") for bound in (*BUCKETS, "+Inf")),
+            ("sum", "", "N"),
+            ("count", "", "1"),
+        )
+    ]
+    return TEXT.replace("LATENCIES", "\n".join(latencies)).replace("NAME", command)
 
 
 def wait_for_reaper(contract: CaseContext, claimed: Reply) -> None:

@@ -100,6 +100,29 @@ def test_the_link_of_a_redirect_is_escaped(contract: CaseContext) -> None:
     assert location(reply) == f'{TASKS}/x?<">'
 
 
+@checks("R19.20")
+@pytest.mark.parametrize(
+    ("sent", "prefix"),
+    [
+        ("/api", "/api"),
+        ("api", "api/v1/codeq/tasks/api"),
+        ("/a-b/../C-1//d/./", "/C-1/d"),
+        ("/é_a.b c", "/abc"),
+        ("../x", "/x"),
+        ("//api", "/api"),
+        ("/", ""),
+        (".", ""),
+        ("", ""),
+    ],
+)
+def test_a_location_has_the_prefix_that_a_proxy_has_taken_away(contract: CaseContext, sent: str, prefix: str) -> None:
+    for reply in (
+        contract.anonymous.get(f"{TASKS}/abc/?a", X_Forwarded_Prefix=sent),
+        contract.anonymous.post(f"{TASKS}/abc/?a", {}, X_Forwarded_Prefix=sent),
+    ):
+        assert location(reply) == f"{prefix}{TASKS}/abc?a"
+
+
 @checks("R19.12")
 def test_a_location_keeps_the_host_of_an_absolute_target(contract: CaseContext) -> None:
     reply = contract.anonymous.get(f"HTTP://codeq.test:81{TASKS}/abc/?a")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,27 @@ def test_paths_are_case_sensitive(contract: CaseContext) -> None:
         assert contract.worker.get(path).text == "404 page not found", path
 
 
+@checks("R18.10")
+@pytest.mark.parametrize("path", [f"{TASKS}/%", f"{TASKS}/%4", f"{TASKS}/%zz/result", f"{TASKS}/x%4g/", "/%%41"])
+def test_a_path_with_a_bad_escape_is_no_request(contract: CaseContext, path: str) -> None:
+    for method in ("GET", "POST"):
+        request = contract.worker.request(method, path, X_Request_Id="my-id")
+        reply = contract.call(replace(request, is_raw=True))
+        assert (reply.status, reply.body) == (400, b"400 Bad Request")
+        assert reply.headers["content-type"] == "text/plain; charset=utf-8"
+        assert reply.headers["connection"] == "close"
+        assert "x-request-id" not in reply.headers
+
+
+@checks("R18.11")
+def test_the_options_of_the_server_are_nothing(contract: CaseContext) -> None:
+    request = replace(contract.anonymous.request("OPTIONS", "*", X_Request_Id="my-id"), is_raw=True)
+    reply = contract.call(request)
+    assert (reply.status, reply.body) == (200, b"")
+    assert not reply.headers.keys() & {"content-type", "x-request-id"}
+    assert contract.call(replace(request, method="GET")).status == 404
+
+
 @checks("R18.8")
 def test_a_get_of_the_claim_path_reads_the_task_of_that_name(contract: CaseContext) -> None:
     assert contract.worker.get(f"{TASKS}/claim").refusal == (404, "not found")
@@ -92,6 +114,16 @@ def test_a_query_is_no_part_of_an_id(contract: CaseContext) -> None:
     for query in ("?", "?a=b", "?id=none&x=/"):
         reply = contract.worker.get(f"{TASKS}/{task['id']}{query}")
         assert (reply.status, reply.json) == (200, task), query
+
+
+@checks("R13.2")
+def test_a_read_of_a_result_has_no_query(contract: CaseContext) -> None:
+    task = contract.leased()
+    early = contract.worker.result(task, "?waitSeconds=5")
+    assert early.refusal == (404, "result not found")
+    assert contract.took(early, 0)
+    contract.worker.submit(task)
+    assert contract.worker.result(task, "?waitSeconds=5").body == contract.worker.result(task).body
 
 
 @checks("R20.1", "R20.2")
@@ -107,6 +139,19 @@ def test_a_request_id_is_echoed(contract: CaseContext) -> None:
     for sent in ("my-id", "My Id: 5", "x" * 200):
         reply = contract.worker.get(f"{TASKS}/none", X_Request_Id=sent)
         assert reply.headers["x-request-id"] == sent
+
+
+@checks("R20.9")
+def test_blanks_around_a_request_id_are_no_part_of_it(contract: CaseContext) -> None:
+    for sent, given in (
+        ("  my-id ", "my-id"),
+        ("\tmy-id", "my-id"),
+        ("my-id\t ", "my-id"),
+        (" \t", HEXADECIMAL.pattern),
+    ):
+        request = contract.worker.request("GET", f"{TASKS}/none", X_Request_Id=sent)
+        reply = contract.call(replace(request, is_raw=True))
+        assert re.fullmatch(given, reply.headers["x-request-id"])
 
 
 @checks("R20.4")

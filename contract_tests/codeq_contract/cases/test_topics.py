@@ -161,6 +161,16 @@ def test_a_policy_at_its_limits_is_accepted(contract: CaseContext) -> None:
         assert contract.admin.put_topic(name, policy).json["policy"].items() >= policy.items()
 
 
+@checks("G3.1", "G3.3", "G3.14", "G3.15")
+def test_what_a_policy_leaves_out_counts_as_nothing(contract: CaseContext) -> None:
+    name = topic(contract)
+    created = contract.admin.put_topic(name, POLICY)
+    assert (created.status, exact(created.json["policy"])) == (201, exact({**POLICY, "priorityTiers": [0, 5, 9]}))
+    for field, reason in (("maxAttempts", "must be between 1 and 100"), ("deadLetterTopicRef", LABEL)):
+        rest = {given: value for given, value in POLICY.items() if given != field}
+        assert is_invalid(contract.admin.put_topic(name, rest), field, reason)
+
+
 @checks("G3.15")
 def test_a_topic_is_not_its_own_dead_letter_topic(contract: CaseContext) -> None:
     name = topic(contract)
