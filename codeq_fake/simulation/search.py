@@ -16,7 +16,6 @@ from typing import Any, Literal
 from codeq_fake import __version__
 
 from . import story, story_page
-from .event_kinds import check_plan
 from .evidence import Violation
 from .plan import Plan
 from .runs import Outcome, run_once
@@ -24,6 +23,7 @@ from .server import ServerKind
 from .shrinking import shrink
 from .watchdog import NeverAwaitsError
 from .weather import Weather
+from .weather_events import check_plan
 
 Races = Literal["tell", "fail"]
 

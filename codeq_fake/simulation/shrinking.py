@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from .event_kinds import KINDS, Between
 from .plan import Event, Plan
+from .weather_events import KINDS, Between
 
 #: A length below this many seconds is not shortened further.
 _SHORTEST = 1.0

@@ -13,11 +13,11 @@ from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.testing import TaskView
 
 from .effects import TEST, Effects, why_not_held
-from .event_kinds import SERVER, describe
 from .evidence import Evidence
 from .leases import RACES, Leases
 from .log import Entry, Kind
 from .plan import Plan
+from .weather_events import SERVER, describe
 
 _SECOND = 1_000_000_000
 _MOST_CHARACTERS = 100

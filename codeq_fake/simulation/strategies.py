@@ -7,9 +7,9 @@ from operator import attrgetter
 
 from hypothesis import strategies as st
 
-from .event_kinds import KINDS, Between, OneOf
 from .plan import Argument, Event, Plan
 from .weather import Weather
+from .weather_events import KINDS, Between, OneOf
 
 #: The most events of a plan.
 _MOST_EVENTS = 20

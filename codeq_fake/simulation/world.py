@@ -25,7 +25,6 @@ from codeq_fake.testing import TaskView
 from . import weather
 from .acts import Direction
 from .effects import TEST, Effects
-from .event_kinds import end_of
 from .evidence import Evidence
 from .hosts import Host, Program, Surroundings
 from .incarnation import CURRENT
@@ -35,6 +34,7 @@ from .log import Entry, LostError
 from .plan import Event, Plan
 from .recording import recording
 from .server import NAME, URL, Server, ServerKind, SimulatedFake
+from .weather_events import end_of
 
 #: The moment at which the weather is drawn: the test has made its hosts by then (s).
 WEATHER_BEGINS = 0.5
