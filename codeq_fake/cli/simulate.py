@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import traceback
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import cache
 from itertools import islice, repeat
@@ -27,6 +28,7 @@ _CHUNK = 20
 _COMPARED = 10
 _SECONDS_PER_MINUTE = 60
 _SECOND = 1_000_000_000
+_PACKAGE = Path(__file__).parents[1]
 
 
 @click.command()
@@ -186,5 +188,15 @@ def _loaded(path: Path) -> ModuleType:
         exit_with(f"{path}: there is no such Python file", MISUSED)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # noqa: BLE001 - whatever the file raises
+        exit_with(f"{path} cannot be loaded: {_place_of(error)}{type(error).__name__}: {error}", MISUSED)
     return module
+
+
+def _place_of(error: Exception) -> str:
+    """The last line of the user's code that an error has passed, such as `test_shop.py, line 3: `."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(("<frozen", str(_PACKAGE)))]
+    return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: " if own else ""

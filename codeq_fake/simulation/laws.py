@@ -13,6 +13,7 @@ from codeq_fake.testing import TaskView
 from .contract_laws import contract_is_kept
 from .evidence import Evidence, Violation
 from .leases import RACES
+from .log import LostError
 
 #: A worker without work asks for some at least this often: a long poll takes up to 30 s (K2).
 PATIENCE = 60.0
@@ -32,11 +33,13 @@ def find_violations(evidence: Evidence) -> list[Violation]:
 
 
 def no_error_is_lost(evidence: Evidence) -> Iterator[Violation]:
-    """No program of a host ends with an error."""
+    """No program of a host ends with an error. One that is started again and again may do so each time."""
+    alike: dict[tuple[str, str], list[LostError]] = {}
     for lost in evidence.errors:
-        name = type(lost.error).__name__
-        text = f"{lost.host} ended at {lost.at:.1f} s with {name}: {lost.error}"
-        yield Violation("no error is lost", text)
+        alike.setdefault((lost.host, f"{type(lost.error).__name__}: {lost.error}"), []).append(lost)
+    for (host, error), (first, *others) in alike.items():
+        again = f" (and again, {len(others)} times until {others[-1].at:.1f} s)" if others else ""
+        yield Violation("no error is lost", f"{host} ended at {first.at:.1f} s with {error}{again}")
 
 
 def api_is_not_misused(evidence: Evidence) -> Iterator[Violation]:

@@ -70,7 +70,8 @@ def tell(scene: Scene, tasks: Sequence[str]) -> str:
     """The story of the tasks with these ids, and of the hosts that had to do with them."""
     labels = labels_of(tasks)
     parts = ["The weather:", weather(scene.plan)]
-    parts += ["", "The tasks:", *(_summary(task, labels) for task in scene.evidence.tasks if task.id in labels)]
+    if labels:
+        parts += ["", "The tasks:", *(_summary(task, labels) for task in scene.evidence.tasks if task.id in labels)]
     lines = lines_of(scene, tasks)
     for host in lanes_of(scene, lines):
         own = list(_without_repeats(line for line in lines if line.host == host))

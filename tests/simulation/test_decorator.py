@@ -215,6 +215,25 @@ def test_wrong_arguments_are_named(holding: Path, arguments: list[str], says: st
     assert says in result.output
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("\n@simulate(runs=0)\nasync def test_it(world): ...", ", line 3: ValueError: runs: found 0, want at least 1"),
+        ("@simulate()\ndef test_it(world): ...", ", line 2: TypeError: test_it: simulate decorates an async function"),
+        ("import no_such_shop", ", line 2: ModuleNotFoundError: No module named 'no_such_shop'"),
+        ("def", ", line 2)"),
+    ],
+)
+def test_a_file_that_cannot_be_loaded_is_named_in_one_line(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "unloadable.py"
+    file.write_text(f"from codeq_fake.simulation import simulate\n{text}", encoding="utf-8")
+    result = CliRunner().invoke(main, ["simulate", str(file)])
+    assert result.exit_code == 2
+    assert f"{file} cannot be loaded: " in result.output
+    assert says in result.output
+    assert result.output.count("\n") == 1
+
+
 @pytest.mark.process
 @pytest.mark.slow
 def test_a_search_runs_on_all_cores(holding: Path) -> None:

@@ -22,9 +22,17 @@ def test_a_run_in_which_all_is_well_breaks_no_law(run: Run) -> None:
 
 
 def test_an_error_of_a_program_is_not_lost() -> None:
-    lost = LostError(12.34, "worker-2", KeyError("order"))
-    (violation,) = find_violations(evidence(errors=(lost,)))
-    assert str(violation) == "no error is lost: worker-2 ended at 12.3 s with KeyError: 'order'"
+    lost = (LostError(12.34, "worker-2", KeyError("order")), LostError(15.0, "worker-1", KeyError("order")))
+    assert list(map(str, find_violations(evidence(errors=lost)))) == [
+        "no error is lost: worker-2 ended at 12.3 s with KeyError: 'order'",
+        "no error is lost: worker-1 ended at 15.0 s with KeyError: 'order'",
+    ]
+
+
+def test_an_error_of_each_start_of_a_program_is_told_once() -> None:
+    lost = [LostError(at, "worker-2", KeyError("order")) for at in (3.0, 6.61, 12.34)]
+    (violation,) = find_violations(evidence(errors=lost))
+    assert violation.text == "worker-2 ended at 3.0 s with KeyError: 'order' (and again, 2 times until 12.3 s)"
 
 
 @pytest.mark.parametrize(
