@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from codeq_fake.simulation.runs import Outcome
     from codeq_fake.simulation.search import Simulation
 
-#: How many seeds a process runs before it gets more.
-_CHUNK = 20
+#: How many seeds a process runs before it gets more. The others wait at the end for the last of them.
+_CHUNK = 5
 #: One run of so many is compared with its repetition.
 _COMPARED = 10
 _SECONDS_PER_MINUTE = 60
