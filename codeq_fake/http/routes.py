@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Coroutine, Sequence
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,6 +21,8 @@ from .redirects import redirect
 from .request import Call
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+#: In a path it may stand for bytes that are no UTF-8.
+_REPLACEMENT = "\ufffd"
 
 
 def surface(runtime: FakeServer, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
@@ -47,6 +50,8 @@ class _Surface(Router):
             return replies.send_reply(send, replies.BAD_REQUEST, None)
         if scope["type"] == "http":
             method, path = scope["method"], scope["path"]
+            if _REPLACEMENT in path:
+                path = unquote_to_bytes(raw_path).decode(errors="surrogateescape")
             table = self._tables[self._runtime.broker.profile.version.has_topics]
             fixed = table.fixed.get((method, path))
             if fixed is not None:

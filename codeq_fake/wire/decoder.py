@@ -39,13 +39,14 @@ def decode_ordinary(body: bytes, struct: Struct) -> dict[str, Any]:
     value, _ = _DECODER.raw_decode(text)
     if b"\\" in body and _SURROGATE_ESCAPE.search(text):
         encode_sorted(value).encode()  # fails where a surrogate lacks its other half
-    if len(body) > MAX_DEPTH and body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-        check_depth(value)
+    check_depth(body, value)
     return _bind_struct(struct, value)
 
 
-def check_depth(value: Json) -> None:
+def check_depth(body: bytes, value: Json) -> None:
     """Leave deep values to the scanner, which counts. Python's own limit depends on its version and settings."""
+    if len(body) <= MAX_DEPTH or body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return
     level: list[Json] = [value]
     for _ in range(MAX_DEPTH):
         parts = [part.values() if isinstance(part, dict) else part for part in level if isinstance(part, list | dict)]

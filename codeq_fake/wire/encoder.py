@@ -63,8 +63,10 @@ def quote_byte(byte: int) -> str:
 
 
 def _go_escaped(char: str) -> str:
-    if char in _GO_ESCAPES or char.isprintable():
-        return _GO_ESCAPES.get(char, char)
+    if char in _GO_ESCAPES:
+        return _GO_ESCAPES[char]
+    if char.isprintable():
+        return char
     if char.isascii():
         return f"\\x{ord(char):02x}"
     return f"\\u{ord(char):04x}" if char <= "\uffff" else f"\\U{ord(char):08x}"

@@ -28,7 +28,7 @@ def decode(text: str) -> bytes:
     The server pads the text to a multiple of four characters, and counts line breaks. So text with line breaks is valid
     only if its padding is still right. Raises IllegalBase64.
     """
-    data = text.encode(errors="surrogatepass")
+    data = text.encode()
     data += b"=" * (-len(data) % 4)
     offset = _padded_fault(data)
     if offset is not None:
@@ -38,13 +38,13 @@ def decode(text: str) -> bytes:
 
 def decode_url(text: str) -> bytes:
     """Decode a segment of a JSON Web Token: URL alphabet without padding. Raises IllegalBase64."""
-    data = text.encode(errors="surrogatepass")
+    data = text.encode()
     foreign = _FOREIGN_URL.search(data)
     if foreign is not None:
         raise IllegalBase64(foreign.start())
     if len(data) % 4 == 1:
         raise IllegalBase64(len(data) - 1)
-    return urlsafe_b64decode(data + b"=" * (-len(data) % 4))
+    return urlsafe_b64decode(data + b"==")  # as much padding as any segment lacks; more is passed over
 
 
 def _padded_fault(data: bytes) -> int | None:
@@ -54,11 +54,10 @@ def _padded_fault(data: bytes) -> int | None:
     over = (end - data.count(b"\n", 0, end) - data.count(b"\r", 0, end)) % 4
     if foreign is None:
         return len(data) - over if over else None
-    padding = {2: b"==", 3: b"="}.get(over)
-    if foreign[0] != b"=" or padding is None:
+    if foreign[0] != b"=" or over < 2:  # noqa: PLR2004 - with one digit more than whole groups no padding is right
         return end
     after = _skip_breaks(data, end + 1)
-    if padding == b"==":
+    if over == 2:  # noqa: PLR2004 - two digits more want two signs
         if after == len(data):
             return after
         if data[after : after + 1] != b"=":

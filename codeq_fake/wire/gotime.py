@@ -9,11 +9,13 @@ from functools import lru_cache
 _NS = 1_000_000_000
 _FRACTION_DIGITS = 9
 _OFFSET_HOURS, _OFFSET_MINUTES = 24, 60  # the most that Go accepts, each by itself
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime.fromtimestamp(0, UTC)
 # The Gregorian calendar repeats every 400 years. This covers the years that `datetime` does not know.
 _CYCLE_YEARS = 400
 _CYCLE_SECONDS = 146_097 * 86_400
-_ZONED_FROM, _ZONED_TO = -62_000_000_000, 253_000_000_000  # where `datetime` knows the offset
+# Where `datetime` knows the offset of a zone.
+_ZONED_FROM = -62_000_000_000
+_ZONED_TO = 253_000_000_000
 
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?"
@@ -62,7 +64,9 @@ def _parse(text: str) -> tuple[int, int]:
     offset_hours, offset_minutes = (int(part or 0) for part in offset_parts)
     if offset_hours > _OFFSET_HOURS or offset_minutes > _OFFSET_MINUTES:
         raise BadTime(text)
-    offset = (offset_hours * 3600 + offset_minutes * 60) * (-1 if sign == "-" else 1)
+    offset = offset_hours * 3600 + offset_minutes * 60
+    if sign == "-":
+        offset = -offset
     cycles, year_of_cycle = divmod(year, _CYCLE_YEARS)  # Go takes the year 0, which `datetime` does not know
     try:
         wall = datetime(_CYCLE_YEARS + year_of_cycle, month, day, hour, minute, second, tzinfo=UTC)

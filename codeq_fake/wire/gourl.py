@@ -48,9 +48,9 @@ def is_authority(authority: str) -> bool:
 
 def _is_address_in_brackets(host: str) -> bool:
     """Whether it is an IPv6 address in brackets, with an optional zone and an optional port."""
-    literal, bracket, port = host[1:].rpartition("]")
+    literal, _, port = host[1:].rpartition("]")
     address, percent, zone = literal.partition("%25")
-    if not bracket or not _PORT.fullmatch(port) or (percent and not _is_zone(zone)) or "%" in address:
+    if not _PORT.fullmatch(port) or (percent and not _is_zone(zone)) or "%" in address:
         return False
     try:
         IPv6Address(address)
@@ -60,7 +60,5 @@ def _is_address_in_brackets(host: str) -> bool:
 
 
 def _is_zone(zone: str) -> bool:
-    if not zone or _NOT_ZONE.search(zone):
-        return False
-    escaped = "".join(chr(int(digits, 16)) for digits in _ZONE_ESCAPE.findall(zone))
-    return not _NOT_ESCAPED_IN_ZONE.search(escaped)
+    escaped = [chr(int(digits, 16)) for digits in _ZONE_ESCAPE.findall(zone)]
+    return zone != "" and not _NOT_ZONE.search(zone) and not any(map(_NOT_ESCAPED_IN_ZONE.search, escaped))

@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeAlias
 from .schema import BadBody
 
 MAX_DEPTH = 10_000
-_INT64_DIGITS = 19
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+_INT64_DIGITS = len(str(_INT64_MAX))
 _NOT_SPACE = re.compile(r"[^ \t\n\r]")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -241,9 +241,11 @@ def test_the_fast_path_leaves_deep_values_alone_even_where_python_could_read_the
     value: Json = []
     for _ in range(9_999):
         value = [1, value]
-    check_depth(value)
+    body = b"[" * 10_001
+    check_depth(body, value)
     with pytest.raises(Unusual):
-        check_depth({"a": value})
+        check_depth(body, {"a": value})
+    check_depth(body[1:], {"a": value})  # it does not look at the value
 
 
 def test_invalid_utf8_becomes_a_replacement_character_for_each_byte() -> None:

@@ -131,6 +131,15 @@ def test_a_command_in_a_url_is_decoded(contract: CaseContext, sent: str, meant: 
 
 
 @core
+@checks("M2.10")
+@needs("admin")
+def test_a_byte_in_a_url_that_is_no_utf_8_is_written_as_an_escape(contract: CaseContext) -> None:
+    command = contract.command()
+    reply = contract.admin.get(f"{ADMIN}/queues/{command}%ffé%C3")
+    assert reply.body.startswith(b'{"command":"%s\\ufffd\xc3\xa9\\ufffd","ready":0,' % command.encode())
+
+
+@core
 @checks("M3.9", "M3.10", "R23.10")
 @needs("admin", "clean_up")
 @pytest.mark.parametrize("before", ["2000-01-01T00:00:00Z", "2000-01-01T02:30:00+02:30", ""])

@@ -165,6 +165,8 @@ def test_base64_is_refused_with_the_byte_at_which_it_is_wrong(contract: CaseCont
         "aGVsbG8=\n": 9,
         "aGVsbA=\r\n=\r\nx": 12,
         "aG\r\nVsb": 7,
+        "\naGVsbG8=": 9,
+        "\raGVsbG8=": 9,
     }
     task, found = contract.leased(), {}
     for content in positions:

@@ -123,9 +123,9 @@ def test_each_character_of_a_command_is_lowered_alone(contract: CaseContext) -> 
         ),
         pytest.param(
             [
-                *("http://[", "http://[]", "http://[::1", "http://x[::1]", "http://[[::1]]", "http://h.test["),
+                *("http://[", "http://[]", "http://[::1", "http://x[::1]", "http://[[::1]]", "http://h["),
                 *(f"http://[::{odd}]" for odd in ("1%en0", "%41", "1%25", "1%25a b", "1%25a[b", "1%25%e9", "1%25%2f")),
-                *("http://[::1%25%zz]", "http://[::1%25%8%311]"),
+                *("http://[::1%25%zz]", "http://[::1%25%8%311]", "http://[::1%25%20%2f]"),
             ],
             marks=checks("C3.16"),
         ),
@@ -142,7 +142,7 @@ def test_a_bad_webhook_is_refused(contract: CaseContext, webhooks: list[str]) ->
 @pytest.mark.parametrize(
     "webhooks",
     [
-        pytest.param(["hTTpS://h.test", "http://h.test", "HTTPS://H"], marks=checks("C3.9")),
+        pytest.param(["hTTpS://h.test", "http://0-xyz.test", "HTTPS://H"], marks=checks("C3.9")),
         pytest.param(
             ["http://h.test:" + 30 * "9", "http://h.test:/", "http://h:", "http://:80/"], marks=checks("C3.10")
         ),

@@ -254,11 +254,13 @@ WRONG_BYTES = {
     b"[{}}": "invalid character '}' after array element",
     b'{"a\n":1}': "invalid character '\\n' in string literal",
     b'"\x1f"': "invalid character '\\x1f' in string literal",
+    b'"\t"': "invalid character '\\t' in string literal",
+    b'"\r"': "invalid character '\\r' in string literal",
     b'"\\x"': "invalid character 'x' in string escape code",
     b'"\\U"': "invalid character 'U' in string escape code",
     **{
-        b'"\\u%s"' % digits: r"invalid character 'g' in \u hexadecimal character escape"
-        for digits in (b"g", b"0Ag", b"9fFg")
+        b'"\\u%s"' % digits: rf"invalid character '{digits[-1:].decode()}' in \u hexadecimal character escape"
+        for digits in (b"x", b"0Ag", b"9fFG")
     },
     b"-x": "invalid character 'x' in numeric literal",
     b"1.x": "invalid character 'x' after decimal point in numeric literal",
@@ -269,6 +271,7 @@ WRONG_BYTES = {
     b"fAlse": "invalid character 'A' in literal false (expecting 'a')",
     b"nu'l": r"invalid character '\'' in literal null (expecting 'l')",
     b"[" * 10_001: "invalid character '[' exceeded max depth",
+    b"[" * 10_000 + b"{": "invalid character '{' exceeded max depth",
 }
 _NO_POLICY = "Go value of type queuetopic.Policy"
 _FIELD = "Go struct field Policy"
@@ -292,7 +295,8 @@ WRONG_FIELDS = {
     b'{"priorityTiers":[3,true]}': f"json: cannot unmarshal bool into {_FIELD}.priorityTiers of type int",
     b'{"priorityTiers":[[]]}': f"json: cannot unmarshal array into {_FIELD}.priorityTiers of type int",
     b'{"":null}': 'json: unknown field ""',
-    b'{"<\xc3\xa9\\u0001\\n\\u200b\\ud83d\\ude00":1}': 'json: unknown field "<é\\x01\\n\\u200b\U0001f600"',
+    b'{"<\xc3\xa9\\u0001\\n\\u200b":1}': 'json: unknown field "<é\\x01\\n\\u200b"',
+    b'{"\\uffff\\ud83d\\ude00":1}': 'json: unknown field "\\uffff\U0001f600"',
     b'{"\\udbff\\u00ad\\"\\\\\xff\\udb40\\udc01":1}': 'json: unknown field "\ufffd\\u00ad\\"\\\\\ufffd\\U000e0001"',
 }
 SECOND_VALUES = {

@@ -170,15 +170,13 @@ def _name_of(exception: ast.expr) -> str:
 def _is_without_effect(node: ast.AST) -> bool:
     """Whether the node is a docstring or for type checkers, or a list of names for Python."""
     match node:
-        case ast.Expr(ast.Constant()):
+        case ast.Expr(ast.Constant()) | ast.Subscript(ast.Name("Literal")):
             return True
         case ast.Assign([ast.Name(name)]):
             return name.startswith("__")
-        case ast.If(ast.Name("TYPE_CHECKING")):
+        case ast.If(ast.Name("TYPE_CHECKING")) | ast.AnnAssign(annotation=ast.Name("TypeAlias")):
             return True
         case ast.Call(ast.Name(name)):
             return name in _OF_TYPES
-        case ast.Subscript(ast.Name("Literal")):
-            return True
         case _:
             return False

@@ -29,8 +29,10 @@ def reason_of(change: Change) -> str:
 
 
 def names(change: Change) -> Iterator[str]:
-    """What may be listed for a change: itself, its constant, the functions around it, its file, and what it raises."""
+    """What may be listed for a change: itself, what it raises, its constant, the functions around it, and its file."""
     yield change.name
+    if change.raised:
+        yield f"raise {change.raised}"
     if change.constant:
         yield f"{change.file} {change.constant}"
     scope = change.scope
@@ -38,5 +40,3 @@ def names(change: Change) -> Iterator[str]:
         yield f"{change.file} {scope}"
         scope = scope.rpartition(".")[0]
     yield change.file
-    if change.raised:
-        yield f"raise {change.raised}"

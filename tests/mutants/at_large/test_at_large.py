@@ -47,6 +47,7 @@ MOST_OPEN, MOST_MISSING = 41, 0
         ("match a:\n    case 2 if b: ...", ["True", "3", "(1)"]),
         ("if TYPE_CHECKING: import a", []),
         ("__all__ = ['a']", []),
+        ("a: TypeAlias = list['b']", []),
     ],
 )
 def test_each_place_has_the_texts_of_its_operators(line: str, texts: list[str]) -> None:
