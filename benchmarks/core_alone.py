@@ -17,6 +17,7 @@ from codeq_fake.core import PROFILES, Broker, Submission
 from codeq_fake.core.settings import CoreSettings
 from codeq_fake.http import bodies
 from codeq_fake.runtime.ids import RandomSource
+from codeq_fake.serving.server import GC_THRESHOLDS
 from codeq_fake.wire import decode
 
 from .driver import TASK
@@ -144,4 +145,4 @@ def _new_broker() -> Broker:
 
 def _collect_as_the_server_does() -> None:
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(*GC_THRESHOLDS)

@@ -10,8 +10,8 @@ from contextlib import suppress
 from .clock import END_OF_TIME, Clock, FollowsItsLoopError, Mode, is_frozen, no_context, stopwatch
 
 _MILLISECOND = 1_000_000
-#: How many timers fire in one turn of the event loop: each may be a claim.
-_AT_ONCE = 250
+#: How many timers fire in one turn of the event loop: each may be a claim. A request waits for two or three turns.
+_AT_ONCE = 50
 
 
 class WallClock(Clock):
@@ -29,6 +29,8 @@ class WallClock(Clock):
             self._frozen = self.now() if start is None else start
         #: The event loop and the instant for which the alarm is set.
         self._armed_for: tuple[asyncio.AbstractEventLoop, int] | None = None
+        #: While timers fire, each sets the next one: the alarm is set once, when all have.
+        self._is_firing = False
         self._advancing = asyncio.Lock()
 
     @property
@@ -113,7 +115,7 @@ class WallClock(Clock):
 
     def _arm(self) -> None:
         """Set the alarm of the event loop to the next timer, if the clock runs and there is one."""
-        if self._frozen is not None or (when := self._timers.next_due()) is None:
+        if self._frozen is not None or self._is_firing or (when := self._timers.next_due()) is None:
             return
         loop = asyncio.get_running_loop()
         if self._armed_for == (loop, when):
@@ -129,9 +131,11 @@ class WallClock(Clock):
 
     def _wake(self) -> None:
         self._alarm = self._armed_for = None
+        self._is_firing = True
         try:
             self._timers.fire(self.now(), most=_AT_ONCE)
         finally:
+            self._is_firing = False
             self._arm()
 
 

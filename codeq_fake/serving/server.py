@@ -41,8 +41,8 @@ _LATE = (
 #: How long the templates of the page are not compiled yet (s). It takes nearly as long as the whole start: the first
 #: requests would feel it, and a server that lives for one test needs none.
 _BEFORE_TEMPLATES = 2
-#: The collector of garbage looks at some 40,000 objects at a time, which takes a few ms, and rarely at all of them.
-GC_THRESHOLDS = (10_000, 3, 1000)
+#: The collector of garbage looks at some 10,000 objects at a time, which takes a ms or two, and rarely at all of them.
+GC_THRESHOLDS = (2_500, 3, 4000)
 #: With a lingering time of 0 the system ends a connection with a reset.
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 

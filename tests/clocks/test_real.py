@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
+from functools import partial
 from time import time_ns  # noqa: TID251 - what the clock reads is counted here
+from typing import Any
 
 import pytest
 import uvloop
@@ -35,6 +38,34 @@ def test_a_timer_of_a_real_clock_does_not_keep_the_loop_busy(monkeypatch: pytest
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(story())
     assert looks < 20
+
+
+@pytest.mark.asyncio
+async def test_many_timers_leave_turns_to_others_and_set_one_alarm_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them sets another one, as parked long polls do."""
+    alarms, fired_at = list[float](), list[int]()
+    loop = asyncio.get_running_loop()
+    set_alarm = loop.call_later
+
+    def call_later(delay: float, *call: Any, **options: Any) -> asyncio.TimerHandle:
+        alarms.append(delay)
+        return set_alarm(delay, *call, **options)
+
+    clock, turns = WallClock(start=START), 0
+    due = clock.now() + SECOND // 50
+
+    def fire(n: int) -> None:
+        fired_at.append(turns)
+        clock.call_at(clock.now() + MINUTE - n, lambda: None)  # earlier than the one that was set before
+
+    for n in range(400):
+        clock.call_at(due + n, partial(fire, n))
+    monkeypatch.setattr(loop, "call_later", call_later)
+    while len(fired_at) < 400:
+        turns += 1
+        await asyncio.sleep(0)
+    assert max(Counter(fired_at).values()) <= 50
+    assert len(alarms) <= len(set(fired_at)) + 1
 
 
 @pytest.mark.asyncio
