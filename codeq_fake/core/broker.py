@@ -111,7 +111,7 @@ class Broker:
         `InvalidCommand` or `InvalidWebhook`, checked in this order (C6).
         """
         visible_from = visible_at(run_at, delay_seconds, now=now)
-        if not command or is_blank(command):
+        if is_blank(command):
             raise errors.InvalidCommand
         if webhook and not wire.is_webhook_url(webhook):
             raise errors.InvalidWebhook

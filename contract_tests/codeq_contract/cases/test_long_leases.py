@@ -10,7 +10,7 @@ from codeq_contract.suite.case import checks, core, timed
 from codeq_contract.suite.case_context import CaseContext
 
 #: Seconds, and the nanoseconds that a signed number of 64 bits makes of them.
-TOO_LONG = {9223372037: 9223372037 * SECOND - 2**64, 2**63 - 1: -SECOND}
+TOO_LONG = {9223372037: 9223372037 * SECOND - 2**64, 2**63 - 1: -SECOND, 2**55: 0}
 REFUSED = "pipeline lease/task/ttl update: ERR invalid expire time"
 
 

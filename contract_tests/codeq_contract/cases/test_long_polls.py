@@ -79,6 +79,17 @@ def test_a_long_poll_gets_a_task_that_is_created_meanwhile(contract: CaseContext
     assert found.returned <= ready + LOOK + late
 
 
+@checks("K9.2", "K9.3")
+@needs("long_poll")
+def test_a_long_poll_of_several_commands_gets_the_task_that_is_due_first(contract: CaseContext) -> None:
+    commands = [contract.command() for _ in range(3)]
+    created = [contract.producer.create(command, delaySeconds=20) for command in commands]
+    first = contract.producer.create(commands[1], delaySeconds=3)
+    found = contract.worker.claim(*commands, waitSeconds=25)
+    contract.surely_before(found, contract.delay_end(created[0], 20).earliest)
+    assert (found.status, found.json["id"]) == (200, first.json["id"])
+
+
 @checks("K9.2", "K9.7")
 @needs("long_poll", "known_settings")
 @pytest.mark.parametrize(

@@ -242,16 +242,21 @@ def test_a_callback_that_is_answered_at_last_is_one_success(contract: CaseContex
 
 
 @webhooks
-@checks("L2.11")
+@checks("L2.11", "L2.25")
 @needs("webhooks", "variants")
 def test_a_callback_that_is_given_up_is_one_failure(contract: CaseContext) -> None:
     with contract.server({"RESULT_WEBHOOK_MAX_ATTEMPTS": "2"}) as server:
+        silent = [server.leased(maxAttempts=1) for _ in range(3)]  # they have no webhook
+        server.worker.submit(silent[0])
+        server.worker.submit_batch([{"taskId": silent[1]["id"], "status": "COMPLETED", "result": {}}])
+        server.worker.nack(silent[2])
         hook = server.hook(500, 500)
         task = server.leased(webhook=hook.url)
         server.worker.submit(task)
         server.clock.eventually(lambda: deliveries(server, task["command"]), within=contract.patience)
         assert len(hook.received) == 2
         assert deliveries(server, task["command"]) == {("task_result", "failure"): 1}
+        assert [deliveries(server, each["command"]) for each in silent] == [{}] * 3
 
 
 @webhooks
