@@ -31,6 +31,7 @@ from codeq_client.errors import CodeQError
 
 _log = logging.getLogger("codeq_client.metrics")
 
+#: The bounds of the histograms: of seconds from claim to end, and of seconds that are left of a lease.
 _SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _LEFT = (1, 2, 5, 10, 20, 30, 45, 60, 120, 300)
 

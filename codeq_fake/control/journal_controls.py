@@ -102,7 +102,7 @@ class JournalControls:
             raise ConflictError(f"task {task_id} has no result any more: there is nothing left to send") from None
 
     def surprises(self) -> list[payloads.Surprise]:
-        """Requests that expect what upstream's documents say and the server does not do."""
+        """Requests that expect what CodeQ's documents say and the server does not do."""
         return list(map(_surprise, self._runtime.surprises.so_far()))
 
     async def surprises_in_slices(self) -> list[payloads.Surprise]:

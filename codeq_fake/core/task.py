@@ -194,7 +194,7 @@ class Task:
     place: int | None = field(default=None, init=False, repr=False)
     #: Tells a reader that still needs the task as it is now.
     watch: Watch = field(default=UNWATCHED, init=False, repr=False)
-    #: As in `frozen_items`.
+    #: See `frozen_items`: the latest reading that needs it no more.
     shown_in: int = field(default=0, init=False, repr=False)
 
     def __copy__(self) -> Task:

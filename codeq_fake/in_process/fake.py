@@ -367,7 +367,7 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
 
     @property
     def surprises(self) -> list[Surprise]:
-        """What the requests so far expect because upstream's documents say so, and the real server does not do."""
+        """What the requests so far expect because CodeQ's documents say so, and the real server does not do."""
         return self._call(self._runtime.surprises.so_far)
 
     @property

@@ -24,7 +24,7 @@ class Settings(CoreSettings):
     Names and defaults are the real server's. `auth_given` says whether an authentication was set; if not, both sides
     take the token `dev-token`. `artifacts_dir_given` says whether `local_artifacts_dir` was set; if not, no file is
     written. `persistence_provider` chooses the profile of a fake for which none is named. `unread` are variables that
-    are set because upstream's documents name them, but that its server does not read. `REDIS_ADDR`, `REDIS_PASSWORD`
+    are set because CodeQ's documents name them, but that its server does not read. `REDIS_ADDR`, `REDIS_PASSWORD`
     and `persistence_config` are ignored: the fake needs no store.
     """
 

@@ -18,7 +18,7 @@ from .readers import RATE_LIMIT_KEYS, SettingsError, is_null, kind
 #: Settings that the real server reads only from its YAML file.
 YAML_ONLY = frozenset({"env", "timezone", "default_lease_seconds", "requeue_inspect_limit", "rate_limit"})
 
-#: Variables that upstream's documents name, besides `LOG_*`, but that its server does not read.
+#: Variables that CodeQ's documents name, besides `LOG_*`, but that its server does not read.
 _UNREAD = frozenset({"ENV", "TIMEZONE", "DEFAULT_LEASE_SECONDS", "REQUEUE_INSPECT_LIMIT"})
 
 #: Other programs often have names close to a known name that is shorter than this.
@@ -55,7 +55,7 @@ class Sources:
         return f"YAML {key}", None if is_null(value) else value
 
     def origins(self, names: Iterable[str]) -> list[str]:
-        """Where those of the settings `names` are written that have a value, as their writer knows the places."""
+        """The places of the settings among `names` that have a value: `VARIABLE` or `YAML key`."""
         return [source for source, written in map(self.find, names) if written]
 
     def ignored_keys(self, names: Iterable[str]) -> list[str]:

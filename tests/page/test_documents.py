@@ -332,7 +332,7 @@ def test_the_contract_page_shows_surprises(browser: httpx.Client, story: Story) 
     with_its = {"authorization": "Bearer dev-token"}
     browser.post(f"{TASKS}/{story.held}/heartbeat", headers=with_its, json={"leaseSeconds": 60})
     shown = text(browser.get("/_fake/page/ledger").text)
-    assert "Documented otherwise Your traffic follows upstream's documents" in shown
+    assert "Documented otherwise Your traffic follows CodeQ's documents" in shown
     assert "H1 a heartbeat takes" in shown
 
 
