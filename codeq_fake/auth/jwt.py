@@ -1,4 +1,7 @@
-"""JWTs, parsed as the server's library does: the same checks in the same order, with the same texts (A4)."""
+"""JWTs, parsed as the server's library does: the same checks in the same order, with the same texts (A4).
+
+`keys` checks the signature, and `claims` issuer, audience and times.
+"""
 
 from __future__ import annotations
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -22,7 +19,7 @@ from codeq_fake.auth import read_identities
 from codeq_fake.clocks import WallClock
 from codeq_fake.compat.uvicorn import Limits
 from codeq_fake.compat.uvicorn_choice import shortcomings
-from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
+from codeq_fake.control import BadRequestError
 from codeq_fake.control.argument_readers import instant
 from codeq_fake.core import canonical_name
 from codeq_fake.core.durations import duration
@@ -42,6 +39,7 @@ from codeq_fake.serving.server import PortTakenError, listen
 
 from .options import ENV_FILE_READ, Options
 from .output import FAILED, MISUSED, exit_with, tell
+from .persistence import Persistence
 
 if TYPE_CHECKING:
     from codeq_fake.control.seed_files import Seed
@@ -53,81 +51,26 @@ class Built:
 
     runtime: FakeServer
     app: ASGIApp
-    seed: Seed | None
-    #: Seconds between two writes of the state file; None: only at the end.
-    persist_interval: float | None
+    persistence: Persistence
     origins: Mapping[str, str]
     """Where the settings come from that no flag gives."""
     has_page: bool = True
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """The context to serve it in: restores the state or creates the seed first, and saves the state at the end.
-
-        Ends the program if that fails. Needs a running event loop.
-        """
-        file, controls = self.runtime.config.state_file, Controls(self.runtime)
-        try:
-            with ExitStack() as stack:
-                if file is not None:
-                    stack.enter_context(state_file.kept_in(file))
-                chosen = self.runtime.config.profile
-                if file is None or not state_file.load(file, controls.restore):
-                    self._create_seed()
-                if (restored := self.runtime.config.profile) != chosen:
-                    tell(
-                        f"{file} has a state of the profile {restored}, which this fake takes on in place of {chosen}; "
-                        "to use that one, move the file away and start with an empty state"
-                    )
-                self.runtime.arm()
-                stack.callback(self._tell_missed)
-                if file is not None:
-                    save = partial(_save, file, controls)
-                    save()  # fail now rather than at the end
-                    stack.callback(save)
-                    if self.persist_interval is not None:
-                        stack.enter_context(_repeated(controls.save, self.persist_interval))
+        """The context to serve it in. Ends the program if its state cannot be restored or saved."""
+        with self.persistence.kept():
+            self.runtime.arm()
+            try:
                 yield
-        except BadRequestError as error:
-            exit_with(str(error), MISUSED)
-        except ConflictError as error:
-            exit_with(str(error), FAILED)
+            finally:
+                self._tell_missed()
 
     def _tell_missed(self) -> None:
         """Report fault rules that matched nothing, since that is often a typo."""
         faults = self.runtime.fault_plan
         for fault in faults.missed():
             tell(faults.why_missed(fault))
-
-    def _create_seed(self) -> None:
-        if self.seed is None:
-            return
-        from codeq_fake.control.seed_files import create_all  # noqa: PLC0415 - loads YAML
-
-        create_all(self.runtime, self.seed)
-
-
-def _save(file: Path, controls: Controls) -> None:
-    state_file.save(file, json.dumps(controls.state()))
-
-
-@contextmanager
-def _repeated(save: Callable[[], Awaitable[object]], interval: float) -> Iterator[None]:
-    """Call `save` every `interval` seconds as long as the context lasts. A failure is reported, and tried again."""
-    saving = asyncio.get_running_loop().create_task(_repeat(save, interval))
-    try:
-        yield
-    finally:
-        saving.cancel()
-
-
-async def _repeat(save: Callable[[], Awaitable[object]], interval: float) -> NoReturn:
-    while True:
-        await asyncio.sleep(interval)
-        try:
-            await save()
-        except ConflictError as error:
-            tell(str(error))
 
 
 def build(options: Options, *, log: str) -> Built:
@@ -144,7 +87,8 @@ def build(options: Options, *, log: str) -> Built:
     if form != "none":
         app = RequestLog(app, runtime, _write, as_json=form == "json")
         app.log_settings()
-    return Built(runtime, app, _seed(options.seed), options.persist_interval, _origins(options), has_page=with_control)
+    persistence = Persistence(runtime, _seed(options.seed), options.persist_interval)
+    return Built(runtime, app, persistence, _origins(options), has_page=with_control)
 
 
 def listen_on(host: str, port: int, limits: Limits) -> socket.socket:

@@ -1,7 +1,8 @@
 """The file in which a fake keeps its state when its process ends: locked, read, and written whole or not at all.
 
-`Controls.state` makes its content; the part that is the broker's comes from `core.saved_state`, which also refuses a
-state of another version, or one that contradicts itself.
+`cli.persistence` saves it at the end and in between, and `Controls.save` on request. `Controls.state` makes its
+content; the part that is the broker's comes from `core.saved_state`, which also refuses a state of another version, or
+one that contradicts itself.
 """
 
 from __future__ import annotations

@@ -3,6 +3,9 @@
 All functions take the conditions of a rule: `on`, `worker`, `command`, `task`, `nth`, `times`, `probability`, `seed`.
 `seconds` may also be a text such as `1m 30s`, or a timedelta.
 See `codeq_fake.faults.Rule`, which also raises the BadFaultErrors.
+
+What a kind does stands in `http.faults` for requests, and in `runtime.webhook_deliveries` for callbacks.
+`payloads.FaultKind` names it, and `page.fault_forms` offers it.
 """
 
 from __future__ import annotations

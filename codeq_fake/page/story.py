@@ -19,15 +19,15 @@ from codeq_fake.journal import Callback, Request
 
 from .rendering import STATES, counted, query
 
-#: So many refused requests are shown at most, the latest ones.
-_MOST_REFUSED = 20
+#: So many requests are shown at most that were refused, met a fault or got no reply: the latest ones.
+_MOST_STRUCK = 20
 _ERROR = 400
 
 #: What a line is about: a change of the task, a request that was refused or met a fault, or the try of a callback.
 Kind: TypeAlias = Literal["event", "refusal", "try"]
 
-#: The events that count as an attempt: claims, and what gives a task back (N4).
-_ATTEMPTS = frozenset({Event.CLAIM, Event.REFUSE_LEASE, *LAST_ATTEMPT, *LAST_ATTEMPT.values()})
+#: The events that add to the number of attempts: claims, and what gives a task back (N4).
+_ADDS_AN_ATTEMPT = frozenset({Event.CLAIM, Event.REFUSE_LEASE, *LAST_ATTEMPT, *LAST_ATTEMPT.values()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def of_task(task: Task, requests: Sequence[Request], callbacks: Iterable[Callbac
     """The story of a task with the requests and callbacks about it, the earliest line first."""
     struck = [entry for entry in requests if entry.status >= _ERROR or not entry.status or entry.faults]
     tries = sorted((line for entry in callbacks for line in _tries(entry)), key=attrgetter("at"))
-    refusals = map(_of_refusal, struck[-_MOST_REFUSED:])
+    refusals = map(_of_refusal, struck[-_MOST_STRUCK:])
     return list(_folded(merge(_events(task, requests), refusals, tries, key=attrgetter("at"))))
 
 
@@ -67,11 +67,11 @@ def _events(task: Task, requests: Sequence[Request]) -> list[Line]:
         cause = caused.get((event.at, CAUSES.get(event.what, "")))
         if cause is None and event.what == Event.CLAIM:
             cause = next((entry for entry in polls if entry.at <= event.at <= entry.answered), None)
-        lines.append(_of_event(event, task, cause, attempts if event.what in _ATTEMPTS else None))
+        lines.append(_of_event(event, task, cause, attempts if event.what in _ADDS_AN_ATTEMPT else None))
         if event.what == Event.REQUEUE and event.before in ENDED:
             attempts = None  # the count began again, and nothing tells where it stood
         elif attempts is not None:
-            attempts -= event.what in _ATTEMPTS
+            attempts -= event.what in _ADDS_AN_ATTEMPT
     return lines[::-1]
 
 

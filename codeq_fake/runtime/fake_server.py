@@ -137,7 +137,7 @@ class FakeServer:
             composer=Composer(zone=settings.timezone, secret=settings.webhook_hmac_secret),
             fault_plan=self.fault_plan,
             journal=Journal(config.journal_size, config.journal_bytes),
-            answered=self._answered,
+            settle=self._settle,
             tried=lambda callback: self.on_try and self.on_try(callback),
             context=self._context,
             at_once=config.max_callbacks,
@@ -303,7 +303,7 @@ class FakeServer:
                 self._artifacts.write(effect.path, effect.content)
         self.arm()
 
-    def _answered(self, due: CallbackDue | NoticeDue, outcome: Outcome) -> bool:
+    def _settle(self, due: CallbackDue | NoticeDue, outcome: Outcome) -> bool:
         """Tell the broker the outcome of a try. Returns whether it was the last one."""
         if isinstance(due, NoticeDue):
             self.broker.notice_answered(due.command, delivered=outcome.delivered)

@@ -55,7 +55,7 @@ class _Delivery(NamedTuple):
 class Deliveries:
     """Callbacks and notices that are being sent. `sleep` waits on the clock for a duration (ns).
 
-    `answered` is called with the outcome of each try and returns whether it was the last one. `tried` is called with
+    `settle` is called with the outcome of each try and returns whether it was the last one. `tried` is called with
     the journal entry after each try.
     """
 
@@ -68,7 +68,7 @@ class Deliveries:
         composer: Composer,
         fault_plan: Plan,
         journal: Journal[Callback],
-        answered: Callable[[Due, Outcome], bool],
+        settle: Callable[[Due, Outcome], bool],
         tried: Callable[[Callback], object],
         context: Context,
         at_once: int = MOST_AT_ONCE,
@@ -79,7 +79,7 @@ class Deliveries:
         self._sender = sender
         self._composer = composer
         self._fault_plan = fault_plan
-        self._answered = answered
+        self._settle = settle
         self._tried = tried
         self._context = context
         self._queue: SendingQueue[_Delivery] = SendingQueue(at_once)
@@ -218,7 +218,8 @@ class Deliveries:
             _report("a callback could not be sent", error)
             outcome = Outcome((Hop("POST", due.url),), f"not sendable: {error}")
             self._note(entry, Try(self._clock.now(), None, outcome.error))
-        if self._answered(due, outcome):
+        is_last_try = self._settle(due, outcome)
+        if is_last_try:
             entry.state = _state(outcome)
             if isinstance(due, CallbackDue):
                 self.pending.pop(due.delivery_id, None)

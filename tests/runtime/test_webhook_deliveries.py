@@ -71,7 +71,7 @@ class Scene:
             sleep=Waiters(self.clock).sleep,
             sender=self.receiver,
             composer=composer,
-            answered=self._answered,
+            settle=self._answered,
             fault_plan=Plan(),
             journal=Journal(10),
             tried=self._note,

@@ -26,7 +26,7 @@ NAMES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-_ENDS: Mapping[str, str] = MappingProxyType({"COMPLETED": COMPLETE, "FAILED": FAIL})
+_NAMES_OF_ENDS: Mapping[str, str] = MappingProxyType({"COMPLETED": COMPLETE, "FAILED": FAIL})
 _OF_A_TASK = frozenset({"heartbeat", "abandon", "nack", "submit", "get", "result"})
 
 
@@ -34,7 +34,7 @@ def occasion_of(operation: Operation, call: Call) -> Occasion:
     """The occasion of a request that has passed the checks. A bad body has no fields."""
     fields = _fields(operation, call)
     names = {REQUEST, operation.name}
-    if operation.name == "submit" and (end := _ENDS.get(fields.get("status", ""))):
+    if operation.name == "submit" and (end := _NAMES_OF_ENDS.get(fields.get("status", ""))):
         names.add(end)
     tasks = frozenset(_tasks(operation, call, fields))
     return Occasion(

@@ -88,9 +88,9 @@ def test_a_lease_ends_with_the_second_of_its_end(contract: CaseContext, fraction
 @timed
 @checks("P3.1")
 def test_a_late_heartbeat_renews_a_lease(contract: CaseContext) -> None:
-    task, next_look = expired(contract)
+    task, reaper_looks_at = expired(contract)
     beat = contract.worker.heartbeat(task, extendSeconds=600)
-    contract.surely_before(beat, next_look)
+    contract.surely_before(beat, reaper_looks_at)
     assert beat.status == 200
     contract.worker.claim(task["command"])
     contract.clock.sleep(3)
@@ -100,8 +100,8 @@ def test_a_late_heartbeat_renews_a_lease(contract: CaseContext) -> None:
 @timed
 @checks("P4.1")
 def test_a_late_result_is_accepted_before_the_reaper_looks(contract: CaseContext) -> None:
-    task, next_look = expired(contract)
-    contract.surely_before(contract.worker.submit(task), next_look)
+    task, reaper_looks_at = expired(contract)
+    contract.surely_before(contract.worker.submit(task), reaper_looks_at)
     assert contract.worker.seen(task)["status"] == "COMPLETED"
     contract.saw(Sighting.LATE_RESULT)
 
@@ -131,8 +131,8 @@ def test_a_lease_of_any_length_is_accepted(contract: CaseContext, seconds: int) 
 @only("main")
 @needs("store:pebble", "batch", "known_settings")
 def test_a_claim_of_a_batch_repairs_before_the_reaper(contract: CaseContext) -> None:
-    task, next_look = expired(contract)
-    contract.surely_before(contract.worker.claim_batch(task["command"], count=1), next_look)
+    task, reaper_looks_at = expired(contract)
+    contract.surely_before(contract.worker.claim_batch(task["command"], count=1), reaper_looks_at)
     repaired = contract.worker.seen(task)
     assert (repaired["status"], repaired["lastKnownLocation"], repaired["attempts"]) == ("PENDING", "DELAYED_ZSET", 2)
 
@@ -174,8 +174,8 @@ def test_a_dead_letter_of_the_reaper_is_counted_without_its_latency(contract: Ca
 @checks("P5.2")
 def test_a_dead_letter_of_a_claims_repair_calls_no_webhook(contract: CaseContext) -> None:
     hook = contract.hook()
-    task, next_look = expired(contract, webhook=hook.url, maxAttempts=1)
-    contract.surely_before(contract.worker.claim(task["command"]), next_look)
+    task, reaper_looks_at = expired(contract, webhook=hook.url, maxAttempts=1)
+    contract.surely_before(contract.worker.claim(task["command"]), reaper_looks_at)
     assert contract.worker.seen(task)["lastKnownLocation"] == "DLQ_SET"
     contract.clock.sleep(3)
     assert hook.received == []

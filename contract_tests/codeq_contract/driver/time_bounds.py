@@ -1,6 +1,6 @@
 """When a lease ends, a delay is over and a claim repairs: bounds, from the roundings in `stores.py` (K8, C7, Q1).
 
-On a virtual clock the two bounds coincide.
+On a virtual clock the two bounds coincide. On a real one they allow for a clock of the server that is a little wrong.
 """
 
 from __future__ import annotations

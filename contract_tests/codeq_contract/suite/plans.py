@@ -1,4 +1,7 @@
-"""Random plans: the steps of a random test, chosen before the first one runs. Tasks are numbered as created."""
+"""Random plans: the steps of a random test, chosen before the first one runs. Tasks are numbered as created.
+
+`cases.test_plans` draws them, and says how often each step comes.
+"""
 
 from __future__ import annotations
 
