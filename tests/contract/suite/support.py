@@ -13,7 +13,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from click.testing import CliRunner
 
+from codeq_contract.cli import main
 from codeq_contract.report import CaseResult, Report
 
 HEAD = """
@@ -49,6 +51,15 @@ class Run:
 def run_suite(folder: Path, *arguments: str, **variables: str) -> Run:
     """`codeq-contract run` in another process."""
     return run_command([str(BIN / "codeq-contract"), "run", "--report", str(folder), *arguments], folder, **variables)
+
+
+def run_suite_here(folder: Path, *arguments: str) -> Run:
+    """`codeq-contract run` in this process: more than half of a short run would be the start of another one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # as the command sets it, for good
+        patch.setenv("PYTEST_ADDOPTS", "-p no:faulthandler -p no:unraisableexception")  # those around are at work
+        done = CliRunner().invoke(main, ["run", "--report", str(folder), *arguments], catch_exceptions=False)
+    return Run(done.exit_code, done.output, folder)
 
 
 def run_command(command: Sequence[str], folder: Path, **variables: str) -> Run:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.suite.support import Run, run_suite
+from tests.contract.suite.support import Run, run_suite_here
 
 pytestmark = pytest.mark.process
 
@@ -73,7 +73,7 @@ def test_a_server_that_stops_ends_the_run_with_an_error_and_fails_no_case(tmp_pa
 
 
 def test_without_a_server_every_report_contains_the_reason(tmp_path: Path) -> None:
-    run = run_suite(tmp_path, *on("http://127.0.0.1:1"))
+    run = run_suite_here(tmp_path, *on("http://127.0.0.1:1"))
     assert run.code == 2
     reason = "http://127.0.0.1:1: no server answers: ConnectError: [Errno 111] Connection refused; check --url"
     assert run.output == f"not run: {reason}\n"
@@ -86,7 +86,7 @@ def test_without_a_server_every_report_contains_the_reason(tmp_path: Path) -> No
 
 def test_a_wrong_token_is_named_and_nothing_is_run(tmp_path: Path) -> None:
     with a_server() as (url, _):
-        run = run_suite(tmp_path, *on(url, token="wrong"))
+        run = run_suite_here(tmp_path, *on(url, token="wrong"))
     assert run.code == 2
     refusal = 'is refused: 401 {"error":"invalid token"} (pass a token that this server accepts)'
     assert run.output == f"not run: {url}: the token of producer {refusal}; the token of worker {refusal}\n"

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from codeq_contract.report.results import GROUPS
-from tests.contract.suite.support import SHARE, Run, run_suite
+from tests.contract.suite.support import SHARE, Run, run_suite, run_suite_here
 
 pytestmark = pytest.mark.process
 together = pytest.mark.xdist_group("the suite in process")
@@ -80,20 +80,20 @@ def test_a_run_reports_its_seed(in_process: Run) -> None:
 
 
 def test_a_selection_is_partial(tmp_path: Path) -> None:
-    run = run_suite(tmp_path, "-k", "pending", "--level", "core")
+    run = run_suite_here(tmp_path, "-k", "pending", "--level", "core")
     assert run.code == 3, run.output
     assert run.report.levels["core"] == "partial"
     assert run.report.levels["timed"] == "not run"
 
 
 def test_a_dry_run_lists_the_cases_and_reports_nothing(tmp_path: Path) -> None:
-    run = run_suite(tmp_path, "--dry-run", "--level", "webhooks")
+    run = run_suite_here(tmp_path, "--dry-run", "--level", "webhooks")
     assert run.code == 0, run.output
     assert "test_a_result_is_sent_to_the_webhook_of_its_task  [W1.1 W1.2" in run.output
     assert not (tmp_path / "report.json").exists()
 
 
 def test_a_wrong_target_is_an_error_of_the_suite(tmp_path: Path) -> None:
-    run = run_suite(tmp_path, "--target", "nowhere")
+    run = run_suite_here(tmp_path, "--target", "nowhere")
     assert run.code == 2
     assert "ERROR: --target: found 'nowhere'" in run.output

@@ -15,7 +15,7 @@ import pytest
 
 from codeq_contract.driver.identities import WORKER_SCOPES
 from codeq_contract.driver.server_settings import SUITE_SETTINGS
-from tests.contract.suite.support import SHARE, run_suite
+from tests.contract.suite.support import SHARE, run_suite, run_suite_here
 
 CALLERS = {
     "producer": {"kind": "producer", "claims": {"sub": "p", "tenantId": "t"}},
@@ -39,7 +39,7 @@ def deployment(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.process
 def test_a_dry_run_changes_nothing_at_a_deployment(tmp_path: Path, deployment: str) -> None:
     tokens = ("--producer-token", "producer", "--worker-token", "worker", "--admin-token", "admin")
-    run = run_suite(tmp_path, "--target", "url", "--url", deployment, *tokens, "--dry-run", "--level", "webhooks")
+    run = run_suite_here(tmp_path, "--target", "url", "--url", deployment, *tokens, "--dry-run", "--level", "webhooks")
     assert run.code == 0, run.output
     assert "contract v0.3.3, since a dry run changes nothing" in run.output
     requests = httpx.get(f"{deployment}/_fake/requests").json()["requests"]
