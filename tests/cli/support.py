@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
 
 import httpx
 from click.testing import CliRunner
@@ -82,18 +83,41 @@ def serving_in(folder: Path | None, *arguments: str, **variables: str) -> Iterat
             process.kill()
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `codeq-fake` to its end."""
+def run_process(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `codeq-fake` to its end, in another process."""
     command = [*COMMAND, *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, env=environment(**variables), timeout=20, check=False
     )
 
 
-def refused(*arguments: str, **variables: str) -> tuple[int, str]:
-    """The exit code and message of a refused command, in this process."""
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `codeq-fake` to its end, in this process. What the commands print that it runs comes first."""
     keys = [name for name in os.environ if name.startswith(("CODEQ", "PRODUCER", "WORKER"))]
-    isolated = {**dict.fromkeys(keys), "CODEQ_FAKE_ENV_FILE": os.devnull}
-    result = CliRunner().invoke(main, arguments, env={**isolated, **variables})
-    assert result.stdout == ""
-    return result.exit_code, result.stderr
+    isolated = {**dict.fromkeys(keys), "CODEQ_FAKE_ENV_FILE": os.devnull, **variables}
+    with TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
+        with descriptor_to(1, stdout), descriptor_to(2, stderr):
+            done = CliRunner().invoke(main, arguments, env=isolated, catch_exceptions=False)
+        for file in (stdout, stderr):
+            file.seek(0)
+        printed = stdout.read() + done.stdout, stderr.read() + done.stderr
+    return subprocess.CompletedProcess(arguments, done.exit_code, *printed)
+
+
+@contextmanager
+def descriptor_to(number: int, file: IO[str]) -> Iterator[None]:
+    """Let a descriptor of this process, and of those that it starts, be a file."""
+    kept = os.dup(number)
+    os.dup2(file.fileno(), number)
+    try:
+        yield
+    finally:
+        os.dup2(kept, number)
+        os.close(kept)
+
+
+def refused(*arguments: str, **variables: str) -> tuple[int, str]:
+    """The exit code and message of a refused command."""
+    done = run(*arguments, **variables)
+    assert done.stdout == ""
+    return done.returncode, done.stderr

@@ -18,7 +18,7 @@ from codeq_fake import __version__, journal
 from codeq_fake.cli import main
 from codeq_fake.cli.serve import serve
 from codeq_fake.serving.server import listen
-from tests.cli.support import COMMAND, environment, refused, run, serving
+from tests.cli.support import COMMAND, environment, refused, run, run_process, serving
 from tests.surroundings import interrupted_at_import
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ def test_run_gives_a_command_a_fake_and_ends_with_its_exit_code() -> None:
         "print(json.dumps([sorted(told), health['profile'], health['clock']]))\n"
         "sys.exit(7)\n"
     )
-    done = run("run", "--profile", "redis", "--clock", "manual", "--", sys.executable, "-c", program)
+    done = run_process("run", "--profile", "redis", "--clock", "manual", "--", sys.executable, "-c", program)
     variables = ["CODEQ_ADMIN_TOKEN", "CODEQ_BASE_URL", "CODEQ_PRODUCER_TOKEN", "CODEQ_WORKER_TOKEN"]
     assert json.loads(done.stdout) == [variables, "redis", "manual"]
     assert (done.returncode, done.stderr) == (7, "")
@@ -447,7 +447,7 @@ def test_the_demo_is_told_whole_on_a_narrow_terminal(columns: int) -> None:
 
 @pytest.mark.process
 def test_the_version_is_told() -> None:
-    assert run("--version").stdout == f"codeq-fake, version {__version__}\n"
+    assert run_process("--version").stdout == f"codeq-fake, version {__version__}\n"
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in main.commands)])

@@ -19,7 +19,7 @@ from tests.mutants.children import drawn
 _SHARES = MappingProxyType(
     {
         "http": {"core": slice(0, None, 6)},
-        "url": {"core": slice(1, None, 3)},
+        "url": {"core": slice(1, None, 3), "webhooks": slice(1, None, 3)},
         "container": {group: slice(2, None, 12) for group in GROUPS},
     }
 )
