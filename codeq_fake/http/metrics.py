@@ -59,7 +59,7 @@ def metrics(call: Call) -> Slices[Reply]:
             text = _as_go(family, batch)
             parts.append(text if batch[0] is rows[0] else text.split(b"\n", _HEAD_LINES)[_HEAD_LINES])
             yield
-    if "gzip" not in (call.header(b"accept-encoding") or ""):
+    if "gzip" not in call.header(b"accept-encoding"):
         return Reply(200, b"".join(parts), (_CONTENT_TYPE,))
     compressor = zlib.compressobj(wbits=_GZIP_FORMAT)
     compressed: list[bytes] = []

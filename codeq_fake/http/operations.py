@@ -37,11 +37,6 @@ class Operation:
     scope: str = ""
     limit: tuple[str, str] | None = None
 
-    @property
-    def reads_body(self) -> bool:
-        """Whether it reads its body."""
-        return self.body is not None
-
 
 _CREATE = ("producer", "create_task")
 _CLAIM = ("worker", "claim")

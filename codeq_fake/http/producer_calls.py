@@ -11,7 +11,7 @@ from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering
 from .long_texts import LongTexts
-from .rejections import status_and_text
+from .rejections import reasons_of, status_and_text
 from .replies import Reply
 from .request import Call
 
@@ -27,26 +27,30 @@ def create(call: Call) -> Reply:
 
 def create_batch(call: Call) -> Reply:
     """R2: create several tasks. Each item is answered with its task or its error (C9)."""
+    outcomes = [_outcome(call, item) for item in bodies.batch(call.decode(bodies.CREATE_BATCH))]
     long = LongTexts()
-    results: list[str] = []
-    reasons: list[str] = []
-    created: list[TouchedTask] = []
-    for n, item in enumerate(bodies.batch(call.decode(bodies.CREATE_BATCH)), start=1):
-        try:
-            task = _create(call, item)
-        except Refused as refusal:
-            _, text = status_and_text(refusal, "create")
-            results.append(f'{{"error":{wire.quote(text)}}}')
-            reasons.append(f"item {n}: {refusal}")
-        else:
-            results.append(f'{{"task":{rendering.task(task, call.zone, long)}}}')
-            created.append(TouchedTask.of(task))
-    return long.reply(f'{{"results":[{",".join(results)}]}}', tasks=tuple(created), reason=" ".join(reasons))
+    results = ",".join(_result(call, outcome, long) for outcome in outcomes)
+    created = tuple(TouchedTask.of(outcome) for outcome in outcomes if isinstance(outcome, Task))
+    return long.reply(f'{{"results":[{results}]}}', tasks=created, reason=reasons_of(outcomes))
+
+
+def _outcome(call: Call, item: dict[str, Any]) -> Task | Refused:
+    try:
+        return _create(call, item)
+    except Refused as refusal:
+        return refusal
+
+
+def _result(call: Call, outcome: Task | Refused, long: LongTexts) -> str:
+    if isinstance(outcome, Refused):
+        _, text = status_and_text(outcome, "create")
+        return f'{{"error":{wire.quote(text)}}}'
+    return f'{{"task":{rendering.task(outcome, call.zone, long)}}}'
 
 
 def _create(call: Call, fields: dict[str, Any]) -> Task:
     arguments = bodies.arguments(fields)
     if call.broker.settings.tracing_enabled:
-        arguments["trace_parent"] = call.header(b"traceparent") or ""
-        arguments["trace_state"] = call.header(b"tracestate") or ""
+        arguments["trace_parent"] = call.header(b"traceparent")
+        arguments["trace_state"] = call.header(b"tracestate")
     return call.broker.create(tenant=call.caller.tenant, now=call.now, **arguments)

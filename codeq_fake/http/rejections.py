@@ -7,7 +7,7 @@ target (`replies`), and what a fault rule answers (`faults`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 
@@ -143,6 +143,12 @@ def _with_reason(rejection: Exception) -> tuple[int, str]:
             return 500, f"pipeline lease/task/ttl update: {rejection.reason}"  # K11
         case _:
             raise rejection
+
+
+def reasons_of(outcomes: Iterable[object]) -> str:
+    """Why items of a batch are refused, for the journal."""
+    numbered = enumerate(outcomes, start=1)
+    return " ".join(f"item {n}: {outcome}" for n, outcome in numbered if isinstance(outcome, errors.Refused))
 
 
 def reply_to(rejection: Exception, operation: str, version: Version, reason: str) -> Reply:

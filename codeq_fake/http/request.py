@@ -81,10 +81,9 @@ class Call:
         pairs = parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True)
         return next((value for found, value in pairs if found == name), "")
 
-    def header(self, name: bytes) -> str | None:
-        """A header's value, None if it was not sent."""
-        value = self.headers.get(name)
-        return value.decode("latin-1") if value is not None else None
+    def header(self, name: bytes) -> str:
+        """A header's value, or an empty text."""
+        return self.headers.get(name, b"").decode("latin-1")
 
 
 class ClientGone(Exception):

@@ -38,8 +38,7 @@ def raft_status(_: Call) -> Reply:
 
 def put(call: Call) -> Reply:
     """G3: create a topic, or change its policy."""
-    if len(call.body) > LARGEST_POLICY:
-        raise BadRequest("invalid request body: http: request body too large")
+    _check_size(call.body)
     try:
         fields = wire.decode_strictly(call.body, _POLICY)
     except wire.StrictError as error:
@@ -59,6 +58,11 @@ def delete(call: Call) -> Reply:
         raise BadRequest("deletionPolicy=Delete is required")
     call.broker.topics.delete(call.caller.tenant, call.params["name"])
     return replies.NO_CONTENT
+
+
+def _check_size(body: bytes) -> None:
+    if len(body) > LARGEST_POLICY:
+        raise BadRequest("invalid request body: http: request body too large")
 
 
 def _policy(fields: dict[str, Any]) -> Policy:

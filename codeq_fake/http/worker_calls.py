@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from codeq_fake.journal import TouchedTask
 from . import bodies, rendering, replies
 from .claim_reasons import of_empty_claim
 from .long_texts import LongTexts
-from .rejections import BadRequest, status_and_text
+from .rejections import BadRequest, reasons_of, status_and_text
 from .replies import Reply, Wait
 from .request import Call
 
@@ -30,16 +30,17 @@ MOST_CLAIMED = 10
 def claim(call: Call, most: float = bodies.MOST_COMMANDS) -> Wait:
     """R3: claim a task of at most so many commands, and wait for one if the request says so (K1 to K9)."""
     fields = call.decode(bodies.CLAIM)
-    bodies.check_commands(fields.get("commands", ()), most)
+    commands, caller = fields.get("commands", ()), call.caller
+    bodies.check_commands(commands, most)
     seconds = min(fields.get("waitSeconds", 0), LONGEST_WAIT)
     deadline = call.now + seconds * SECOND
 
     def attempt(now: int) -> Reply | None:
         task = call.broker.claim(
-            fields.get("commands", ()),
-            worker=call.caller.subject,
-            event_types=call.caller.event_types,
-            tenant=call.caller.tenant,
+            commands,
+            worker=caller.subject,
+            event_types=caller.event_types,
+            tenant=caller.tenant,
             lease_seconds=fields.get("leaseSeconds", 0),
             now=now,
             is_last_try=now >= deadline > call.now,
@@ -48,15 +49,14 @@ def claim(call: Call, most: float = bodies.MOST_COMMANDS) -> Wait:
             return None
         return rendering.task_reply(task, call.zone, tasks=(TouchedTask.of(task),))
 
-    over = partial(_nothing, call, fields)
-    commands, caller = fields.get("commands", ()), call.caller
+    over = partial(_nothing, call, commands)
     next_chance = partial(call.broker.next_claim, commands, event_types=caller.event_types, tenant=caller.tenant)
     return Wait(attempt, seconds, INTERVAL, over, next_chance)
 
 
-def _nothing(call: Call, fields: Mapping[str, Any], now: int) -> Reply:
-    """The reply to a claim that found no task."""
-    commands, caller = fields.get("commands", ()), call.caller
+def _nothing(call: Call, commands: Sequence[str], now: int) -> Reply:
+    """The reply to a claim of these commands that found no task."""
+    caller = call.caller
     reason = of_empty_claim(call.broker, commands, event_types=caller.event_types, tenant=caller.tenant, now=now)
     return replies.NO_CONTENT._replace(reason=reason)
 
@@ -69,9 +69,10 @@ def claim_batch(call: Call) -> Reply:
         raise wire.BadBody
     if count > MOST_CLAIMED:
         raise BadRequest(f"count exceeds maximum of {MOST_CLAIMED}")
-    bodies.check_commands(fields.get("commands", ()))
+    commands = fields.get("commands", ())
+    bodies.check_commands(commands)
     tasks = call.broker.claim_batch(
-        fields.get("commands", ()),
+        commands,
         count,
         worker=call.caller.subject,
         event_types=call.caller.event_types,
@@ -80,7 +81,7 @@ def claim_batch(call: Call) -> Reply:
         now=call.now,
     )
     if not tasks:
-        return _nothing(call, fields, call.now)
+        return _nothing(call, commands, call.now)
     long = LongTexts()
     rendered = ",".join(rendering.task(task, call.zone, long) for task in tasks)
     return long.reply(f'{{"tasks":[{rendered}]}}', tasks=tuple(map(TouchedTask.of, tasks)))
@@ -131,8 +132,7 @@ def submit_batch(call: Call) -> Reply:
     )
     known = call.broker.store.tasks
     tasks = tuple(TouchedTask.of(known[task_id]) for task_id in ids if task_id in known)
-    refused = (f"item {n}: {outcome}" for n, outcome in enumerate(outcomes, start=1) if isinstance(outcome, Refused))
-    return long.reply(f'{{"results":[{results}]}}', tasks=tasks, reason=" ".join(refused))
+    return long.reply(f'{{"results":[{results}]}}', tasks=tasks, reason=reasons_of(outcomes))
 
 
 def _outcome(call: Call, outcome: Record | Refused, long: LongTexts) -> str:

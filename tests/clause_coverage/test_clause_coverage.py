@@ -58,8 +58,8 @@ BEFORE_THE_CORE: dict[str, Callable[[Operation], bool]] = {
     "Unauthenticated": lambda operation: operation.right != "anyone",
     "Forbidden": lambda operation: operation.scope != "",
     "RateLimited": lambda operation: operation.limit is not None,
-    "BadBody": lambda operation: operation.reads_body,
-    "BodyTooLarge": lambda operation: operation.reads_body,
+    "BadBody": lambda operation: operation.body is not None,
+    "BodyTooLarge": lambda operation: operation.body is not None,
     "BadRequest": lambda operation: operation.name in {"create_batch", "claim_batch", "submit_batch", "cleanup"},
 }
 

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from codeq_fake.testing import FakeCodeQ
 
 #: R16 and R11 accept a bad body.
-STRICT = [operation for operation in OPERATIONS if operation.reads_body and operation.clause not in {"R11", "R16"}]
+STRICT = [
+    operation for operation in OPERATIONS if operation.body is not None and operation.clause not in {"R11", "R16"}
+]
 LIMITED = "rateLimit: {producer: &x {requestsPerMinute: 1, burstSize: 1}, worker: *x, admin: *x}"
 
 
