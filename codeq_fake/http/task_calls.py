@@ -29,7 +29,7 @@ def get(call: Call) -> Reply:
 
 def result(call: Call) -> Reply | Wait:
     """R13: read a task and its result (S7), and wait for that if the request says so (G1)."""
-    can_wait = call.query_string and call.broker.profile.version.waits_for_results
+    can_wait = call.broker.profile.version.waits_for_results
     seconds = _seconds(call.query("waitSeconds")) if can_wait else 0
     if not seconds:
         return _result(call)

@@ -71,7 +71,10 @@ def test_a_read_does_not_wait_for_what_is_there_or_never_comes(contract: CaseCon
     [
         "",
         *(f"?waitSeconds={text}" for text in ("0", "-1", "1.5", "+12", "x", "", "12s", "9223372036854775808")),
-        *(f"?waitSeconds={text}" for text in ("%2B%2B12", "12%2B", "1_2", "%D9%A1%D9%A2", "%C2%B2", "0x1", "-0")),
+        *(
+            f"?waitSeconds={text}"
+            for text in ("%2B%2B12", "12%2B", "1_2", "%D9%A1%D9%A2", "%C2%B2", "0x1", "-0", 5000 * "9")
+        ),
         "?waitSeconds=0&waitSeconds=12",
         "?WaitSeconds=12",
     ],
