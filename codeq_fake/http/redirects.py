@@ -17,8 +17,9 @@ from .replies import Reply
 
 _PARAMETER = re.compile(r"\\\{\w+\\\}")
 _ORIGIN = re.compile(rb"(?P<scheme>[a-z][a-z0-9+.-]*:)(?P<authority>(?://[^/?]*)?)", re.IGNORECASE)
+#: What Go's URLs do not escape in the parts of an authority.
+_OF_USER, _OF_HOST = "$&+,;=", "!$&'()*+,;=:[]<>\""
 _REASON = "the path of the route has no slash at its end (R19)"
-_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
 
 #: The router redirects these too, although no route is there.
@@ -69,7 +70,18 @@ def _origin_and_query(scope: Scope) -> tuple[str, str]:
     _, mark, query = sent.decode("latin-1").partition("?")
     if origin is None:
         return "", mark + query
-    return origin["scheme"].decode().lower() + quote(origin["authority"], safe=_PRINTABLE), mark + query
+    return origin["scheme"].decode().lower() + _authority(origin["authority"]), mark + query
+
+
+def _authority(sent: bytes) -> str:
+    """The user and host of an absolute target after two slashes, encoded again. There may be none."""
+    user, at, host = sent.removeprefix(b"//").rpartition(b"@")
+    name_and_password = ":".join(_encoded(part, _OF_USER) for part in user.split(b":", 1))
+    return f"{'//' if sent else ''}{name_and_password}{at.decode()}{_encoded(host, _OF_HOST)}"
+
+
+def _encoded(sent: bytes, safe: str) -> str:
+    return quote(unquote_to_bytes(sent), safe=safe)
 
 
 def _known(operations: Iterable[Operation]) -> Mapping[str, re.Pattern[str]]:

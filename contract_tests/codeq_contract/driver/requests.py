@@ -16,7 +16,7 @@ SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"
 ADMIN = "/v1/codeq/admin"
 
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
-_ORIGIN = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*://[^/]*")
+_ORIGIN = re.compile(rb"^[A-Za-z][A-Za-z0-9+.-]*:(?://[^/]*)?")
 _TOKEN = re.compile(r"\{token:([^}]+)\}")
 
 
