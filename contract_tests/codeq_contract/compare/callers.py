@@ -11,7 +11,7 @@ from codeq_contract.driver.identities import WORKER_SCOPES, Issuer, producer, wo
 from codeq_contract.recordings.format import Identity
 from codeq_contract.recordings.times import SECOND
 
-from .plans import NAME, filled
+from .steps import NAME, filled
 
 
 @dataclass(frozen=True, slots=True)

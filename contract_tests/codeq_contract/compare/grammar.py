@@ -9,7 +9,7 @@ from itertools import count
 
 from . import vocabulary as words
 from .callers import ODD_PRODUCERS, ODD_WORKERS
-from .plans import BEARER, Body, Plan, Send, Step, Wait, id_in_reply
+from .steps import BEARER, Body, Plan, Send, Step, Wait, id_in_reply
 
 #: How likely a part of a request is odd. A session has one of these: sound requests reach deeper states.
 _ODDITIES = (0.0, 0.02, 0.02, 0.1)

@@ -10,7 +10,7 @@ from codeq_contract.driver import Answer, Driver, Received, Reply, Request
 from codeq_contract.recordings.format import bytes_of, text_of
 from codeq_contract.replay.recorded_values import ids_in
 
-from .plans import HOOKS, NAME, TOKEN, Send, filled, id_in_reply
+from .steps import HOOKS, NAME, TOKEN, Send, filled, id_in_reply
 from .vocabulary import HOOK_ANSWERS
 
 #: What stands for an id that no reply gave.

@@ -11,8 +11,8 @@ from uuid import uuid4
 from codeq_contract.recordings.times import SECOND
 
 from .pair import Pair
-from .plans import Plan
 from .session import Session
+from .steps import Plan
 
 #: How many sessions wait side by side.
 _SIDE_BY_SIDE = 64

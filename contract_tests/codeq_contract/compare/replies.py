@@ -24,7 +24,7 @@ from codeq_contract.replay.callbacks import compare_callbacks
 from codeq_contract.replay.comparison import Difference, call_difference, compare_reply
 
 from .participant import Participant
-from .plans import NAME, Send
+from .steps import NAME, Send
 
 #: By how many nanoseconds a server in real time may be slower than the other one.
 SLOWNESS = 1500 * MILLISECOND

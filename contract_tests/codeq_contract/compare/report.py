@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .pair import Pair
-from .plans import BEARER, Plan, Send, Wait
 from .search import Difference, Outcome
 from .session import Exchange
+from .steps import BEARER, Plan, Send, Wait
 
 _MOST_CHARACTERS = 400
 

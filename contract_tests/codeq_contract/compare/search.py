@@ -11,10 +11,10 @@ from codeq_contract.recordings.times import SECOND
 
 from .kinds import Kind, known_as
 from .pair import Pair
-from .plans import Plan, Send
 from .player import Player
 from .session import Finding
 from .shrinking import shrunk
+from .steps import Plan, Send
 
 #: How often a session with a difference is played again, before the difference counts as one by chance.
 _TRIES = 3

@@ -12,8 +12,8 @@ from .callers import ALL
 from .kinds import Kind, kind_of_callbacks, kind_of_reply
 from .pair import Pair
 from .participant import Participant
-from .plans import HOOKS, Plan, Send, Wait
 from .replies import Comparison
+from .steps import HOOKS, Plan, Send, Wait
 
 #: Seconds that callbacks get at the end: on clocks that stand still for all their tries, in real time for two. The
 #: second comes 2 seconds after the first, or later by `replies.SLOWNESS`.

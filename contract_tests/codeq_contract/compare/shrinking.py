@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from .plans import Plan, Send
+from .steps import Plan, Send
 
 First: TypeAlias = Callable[[Sequence[Plan]], Plan | None]
 """The first of these plans that still shows the difference. None if none does."""

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from codeq_contract.driver import ADMIN, SUBSCRIPTIONS, TASKS
 
-from .plans import HOOKS, NAME, TOKEN
+from .steps import HOOKS, NAME, TOKEN
 
 SHORT, LONG, LIFETIME, COUNTER = "SHORT", "LONG", "LIFETIME", "COUNTER"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from codeq_contract.compare import started_pair
-from codeq_contract.compare.plans import Send
 from codeq_contract.compare.player import Player
+from codeq_contract.compare.steps import Send
 from tests.contract.compare.support import RIGHT, MutantTarget, comparison
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from codeq_contract.compare.grammar import VIRTUAL, Grammar
-from codeq_contract.compare.plans import Body, Plan, Send, Wait
 from codeq_contract.compare.shrinking import First, shrunk
+from codeq_contract.compare.steps import Body, Plan, Send, Wait
 
 GRAMMAR = Grammar(VIRTUAL, frozenset({"producer", "worker"}), has_odd_tokens=True, is_direct=True)
 

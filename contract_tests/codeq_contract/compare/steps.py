@@ -1,6 +1,6 @@
-"""Plans: the requests and waits of one session, without the ids, names and addresses that differ between servers.
+"""The steps of one session: requests and waits, without the ids, names and addresses that differ between servers.
 
-A plan is data, so that it can be played again, without some of its steps, in a session with other names.
+A plan of them is data, so that it can be played again, without some of its steps, in a session with other names.
 """
 
 from __future__ import annotations
