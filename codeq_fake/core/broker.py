@@ -23,7 +23,7 @@ from .requeueing import Requeueing
 from .settings import CoreSettings
 from .slices import Slices, at_once
 from .subscriptions import MODES, Subscription, Subscriptions
-from .task import CREATED, Event, HistoryEntry, NackOutcome, Record, State, Task
+from .task import Event, NackOutcome, Record, State, Task
 from .task_store import QueueStats, TaskStore
 from .times import seconds, visible_at
 from .topics import Topics
@@ -119,7 +119,6 @@ class Broker:
             known = self.store.tasks.get(self.keys.find(idempotency_key, now=now) or "")
             if known is not None and idempotency_key != self.unseen:
                 return known
-        state = State.READY if visible_from is None else State.DELAYED
         task = Task(
             id=self._ids.task_id(),
             command=command,
@@ -130,10 +129,9 @@ class Broker:
             created_at=now,
             updated_at=now,
             touched_at=now,
-            state=state,
+            state=State.READY if visible_from is None else State.DELAYED,
             webhook=webhook,
             visible_at=visible_from or 0,
-            history=[HistoryEntry(now, CREATED, tenant, None, state)],
         )
         if self._is_tracing:
             is_valid = self._traces.is_parent(trace_parent)

@@ -180,8 +180,10 @@ def _mapping(item: Codec) -> Codec:
     return Codec(lambda mapping: {name: item.dump(part) for name, part in mapping.items()}, load)
 
 
-def _object(shape: Callable[..., Any], parts: dict[str, Codec]) -> Codec:
-    """The codec of a dataclass or TypedDict."""
+def _object(shape: Callable[..., Any], hinted: dict[str, Codec]) -> Codec:
+    """The codec of a dataclass or TypedDict. A private field is saved as the property of its name."""
+    parts = {name.removeprefix("_"): field for name, field in hinted.items()}
+    arguments = dict(zip(parts, hinted, strict=True))
     # Most fields are scalars, and a state has many tasks: only the others are worth a call.
     converted = [(name, field.dump) for name, field in parts.items() if field.dump is not _unchanged]
 
@@ -194,7 +196,7 @@ def _object(shape: Callable[..., Any], parts: dict[str, Codec]) -> Codec:
     def load(value: object) -> object:
         if not isinstance(value, dict) or value.keys() != parts.keys():
             raise _mismatch(value, f"an object of {', '.join(parts)}")
-        return shape(**{name: _load_at(name, field, value[name]) for name, field in parts.items()})
+        return shape(**{arguments[name]: _load_at(name, field, value[name]) for name, field in parts.items()})
 
     return Codec(dump, load)
 

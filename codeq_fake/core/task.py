@@ -189,7 +189,8 @@ class Task:
     error: str = ""
     state: State = field(kw_only=True)  # here, since a saved state has the fields in this order
     record: Record | None = None
-    history: list[HistoryEntry] = field(default_factory=list)
+    #: None while nothing has happened but its creation: most of many tasks wait. Read `history`, which has always all.
+    _history: list[HistoryEntry] | None = None
     #: Where it is in the pending list of its queue, which sets it; None if it is in none.
     place: int | None = field(default=None, init=False, repr=False)
     #: Tells a reader that still needs the task as it is now.
@@ -212,9 +213,16 @@ class Task:
         return self.state.location
 
     @property
+    def history(self) -> list[HistoryEntry]:
+        """All that has happened to it, from its creation on."""
+        if self._history is None:
+            return [HistoryEntry(self.created_at, CREATED, self.tenant, None, self.state)]
+        return self._history
+
+    @property
     def state_since(self) -> int:
         """The instant (ns) at which the task came into its state."""
-        for entry in reversed(self.history):  # in half the time of a `next`: lists ask it of each task
+        for entry in reversed(self._history or ()):  # in half the time of a `next`: lists ask it of each task
             if entry.before is not entry.after:
                 return entry.at
         return self.created_at
@@ -232,15 +240,17 @@ class Task:
         """
         self.begin_change()
         before = self.state
-        self.state = after = TRANSITIONS[before, event]
-        self.updated_at = now
+        after = TRANSITIONS[before, event]
         self.note(HistoryEntry(now, event.value, by, before, after))
+        self.state = after
+        self.updated_at = now
 
     def note(self, entry: HistoryEntry) -> None:
-        """Add to the history."""
-        if len(self.history) >= HISTORY_LIMIT:
-            del self.history[1 : HISTORY_LIMIT // 2]
-        self.history.append(entry)
+        """Add to the history, before the state changes."""
+        history = self._history = self.history
+        if len(history) >= HISTORY_LIMIT:
+            del history[1 : HISTORY_LIMIT // 2]
+        history.append(entry)
 
     def clear_lease(self) -> None:
         """Clear the worker and its lease."""

@@ -70,7 +70,7 @@ def double_lease(patch: pytest.MonkeyPatch) -> None:
     def take(right: Callable[..., Task | None], self: Queue) -> Task | None:
         task = right(self)
         if task is not None and not task.attempts:
-            twin = replace(task, history=list(task.history))
+            twin = replace(task, _history=list(task.history))
             self.put(twin)
         return task
 
