@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +16,20 @@ from codeq_contract.recordings.times import MILLISECOND, SECOND
 from codeq_contract.suite.case import checks, core, needs, timed
 from codeq_contract.suite.case_context import CaseContext
 
-NO_JSON = "token is malformed: could not JSON decode header"
+NO_BASE64 = "token is malformed: could not base64 decode"
+NO_JSON = "token is malformed: could not JSON decode"
+NO_ALGORITHM = "token is unverifiable: signing method (alg) is unspecified"
 KEYFUNC = "token is unverifiable: error while executing keyfunc"
+
+
+def jwt(header: bytes, claims: bytes = b"{}") -> str:
+    """A token with these parts and a signature that no key made."""
+    return f"{urlsafe_b64encode(header).decode().rstrip('=')}.{urlsafe_b64encode(claims).decode().rstrip('=')}.e30"
+
+
+def signed_by(key_id: bytes, algorithm: bytes = b"RS256") -> bytes:
+    """The header of a token, which names this key in JSON."""
+    return b'{"alg":"%b","kid":%b}' % (algorithm, key_id)
 
 
 # Static tokens.
@@ -173,22 +186,48 @@ def test_a_token_that_is_no_jwt_is_refused(contract: CaseContext, token: str) ->
     ("token", "text"),
     [
         ("nonsense", "token is malformed: token contains an invalid number of segments"),
-        ("a.b.c", "token is malformed: could not base64 decode header: illegal base64 data at input byte 0"),
-        ("aGVsb.e30.e30", "token is malformed: could not base64 decode header: illegal base64 data at input byte 4"),
-        ("e30=.e30.e30", "token is malformed: could not base64 decode header: illegal base64 data at input byte 3"),
-        ("a+.e30.e30", "token is malformed: could not base64 decode header: illegal base64 data at input byte 1"),
-        (
-            "W10.e30.e30",
-            f"{NO_JSON}: json: cannot unmarshal array into Go value of type map[string]interface {{}}",
+        ("a.b.c", f"{NO_BASE64} header: illegal base64 data at input byte 0"),
+        ("aGVsb.e30.e30", f"{NO_BASE64} header: illegal base64 data at input byte 4"),
+        ("e30=.e30.e30", f"{NO_BASE64} header: illegal base64 data at input byte 3"),
+        ("a+.e30.e30", f"{NO_BASE64} header: illegal base64 data at input byte 1"),
+        ("e30.a+.e30", f"{NO_BASE64} claim: illegal base64 data at input byte 1"),
+        ("eyJhbGciOiJSUzI1NiJ9.e30.a+", f"{NO_BASE64} signature: illegal base64 data at input byte 1"),
+        (jwt(b"[]"), f"{NO_JSON} header: json: cannot unmarshal array into Go value of type map[string]interface {{}}"),
+        (jwt(b"{}", b"[]"), f"{NO_JSON} claim: json: cannot unmarshal array into Go value of type jwt.MapClaims"),
+        (jwt(b"{}", b'"{}"'), f"{NO_JSON} claim: json: cannot unmarshal string into Go value of type jwt.MapClaims"),
+        (jwt(b"{}", b"true"), f"{NO_JSON} claim: json: cannot unmarshal bool into Go value of type jwt.MapClaims"),
+        (jwt(b"{}", b" 7"), f"{NO_JSON} claim: json: cannot unmarshal number into Go value of type jwt.MapClaims"),
+        (jwt(b" "), f"{NO_JSON} header: unexpected end of JSON input"),
+        (jwt(b'\r\n{"alg"'), f"{NO_JSON} header: unexpected end of JSON input"),
+        (jwt(b"\tx"), f"{NO_JSON} header: invalid character 'x' looking for beginning of value"),
+        (jwt(b"{}"), NO_ALGORITHM),
+        (jwt(b"null", b"null"), NO_ALGORITHM),
+        (jwt(b'{"alg":7}'), NO_ALGORITHM),
+        (jwt(b'{"alg":"None"}'), "token is unverifiable: signing method (alg) is unavailable"),
+        (jwt(signed_by(b"7")), f"{KEYFUNC}: missing kid in token header"),
+        (jwt(signed_by(b'"\\ud800"')), f"{KEYFUNC}: key \ufffd not found in JWKS"),
+        (jwt(signed_by(b'"\xff"')), f"{KEYFUNC}: key \ufffd not found in JWKS"),
+        *(
+            pytest.param(
+                jwt(signed_by(b'"k1"', algorithm)),
+                f"{KEYFUNC}: unexpected signing method: {algorithm.decode()}",
+                marks=checks("A4.22"),
+            )
+            for algorithm in (b"ES384", b"ES512", b"EdDSA")
         ),
-        ("e30.e30.e30", "token is unverifiable: signing method (alg) is unspecified"),
-        # Its algorithm is written `None`.
-        ("eyJhbGciOiJOb25lIn0.e30.e30", "token is unverifiable: signing method (alg) is unavailable"),
     ],
 )
 def test_the_text_for_a_token_that_is_no_jwt_says_what_is_wrong(contract: CaseContext, token: str, text: str) -> None:
     for path in (TASKS, f"{TASKS}/claim"):
         assert contract.anonymous.post(path, {}, Authorization=f"Bearer {token}").refusal == (401, text)
+
+
+@core
+@checks("A4.32")
+def test_a_token_with_a_number_that_go_cannot_hold_is_no_json(contract: CaseContext) -> None:
+    token = jwt(b'{"alg":"RS256","kid":"k1","x":1e999}')
+    status, text = contract.anonymous.post(TASKS, {}, Authorization=f"Bearer {token}").refusal
+    assert (status, text.startswith(f"{NO_JSON} header: ")) == (401, True)
 
 
 # Signed tokens: claims.
