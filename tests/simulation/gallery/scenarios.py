@@ -42,8 +42,9 @@ if TYPE_CHECKING:
     Program = Callable[[str, str, Charge], Awaitable[None]]
 
 ORDERS = 20
-#: The time between two orders, and the length of the bad weather (s).
-INTERVAL, WEATHER = 6, 150
+#: The time between two orders, the same where they come faster than workers can do them, and the length of the bad
+#: weather (s).
+INTERVAL, SHORT_INTERVAL, WEATHER = 6, 1, 150
 
 
 # What must hold at the end.
@@ -112,6 +113,7 @@ class Scenario:
     seed: int
     role: Literal["worker", "producer", "receiver"] = "worker"
     others: Program = charge_orders
+    interval: float = INTERVAL
     max_attempts: int = 50
     check: Callable[[World], None] = charged_once_under_lease
 
@@ -151,7 +153,7 @@ class Scenario:
         options: Any = {"webhook": "http://receiver:8000/done"} if self.role == "receiver" else {}
         for order in range(ORDERS):
             await world.enqueue(COMMAND, {"order": order}, max_attempts=self.max_attempts, **options)
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(self.interval)
 
 
 def _on_host(program: Program, charge: Charge, role: str) -> Callable[[Host], Awaitable[None]]:
@@ -175,8 +177,14 @@ SCENARIOS = (
     Scenario(module=effect_before_the_fence, seed=300_000),
     Scenario(module=effect_without_key, seed=0, check=charged_once),
     Scenario(module=claim_repeated, seed=100_000),
-    Scenario(module=shutdown_drops_batch, seed=4, check=no_lease_is_left_behind),
-    Scenario(module=shutdown_nacks_all, seed=4, max_attempts=5, check=no_order_is_nacked_to_death),
+    Scenario(module=shutdown_drops_batch, seed=4, interval=SHORT_INTERVAL, check=no_lease_is_left_behind),
+    Scenario(
+        module=shutdown_nacks_all,
+        seed=4,
+        interval=SHORT_INTERVAL,
+        max_attempts=3,
+        check=no_order_is_nacked_to_death,
+    ),
     Scenario(module=swallowed_cancellation, seed=600_000),
     Scenario(module=own_clock, seed=200_018),
     Scenario(module=create_without_key, seed=100_000, role="producer", check=one_task_for_each_order),
