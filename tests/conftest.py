@@ -23,7 +23,7 @@ pytest_plugins = ["pytester"]  # the tests of our own plugin run tests
 
 # Each run draws the same, so that no test fails by chance. With `--hypothesis-profile=drawn` each draws something else.
 # No deadline anywhere: the time that an example takes depends on the machine, and never fails a test.
-settings.register_profile("fixed", deadline=None, derandomize=True, print_blob=True, max_examples=50)
+settings.register_profile("fixed", deadline=None, derandomize=True, print_blob=True, max_examples=30)
 settings.register_profile("drawn", deadline=None, max_examples=500)
 settings.load_profile("fixed")
 os.environ["CODEQ_CONTRACT_SEED"] = "0"  # of the suite's plans

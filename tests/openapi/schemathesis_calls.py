@@ -28,7 +28,7 @@ HEADERS = {"Authorization": "Bearer dev-token"}
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_fake_answers_as_documented(case: schemathesis.Case[Any]) -> None:
     if isinstance(case.body, dict):
         case.body.pop("waitSeconds", None)  # a long poll would wait for the clock, which stands still
