@@ -112,7 +112,7 @@ def test_every_call_of_the_control_api_is_sent_garbage() -> None:
 
 
 @pytest.mark.parametrize(("method", "path", "good"), CALLS, ids=[f"{method} {path}" for method, path, _ in CALLS])
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(data=st.data())
 def test_any_control_call_is_done_or_refused(
     full_state: bytes, method: str, path: str, good: dict[str, Any], data: st.DataObject

@@ -159,7 +159,7 @@ class Play:
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(script=SCRIPTS, steps=st.lists(st.integers(0, 2000), min_size=1, max_size=4))
 def test_several_small_advances_equal_one_large_advance(script: list[Call], steps: list[int]) -> None:
     async def law() -> None:
@@ -172,7 +172,7 @@ def test_several_small_advances_equal_one_large_advance(script: list[Call], step
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(before=SCRIPTS, after=SCRIPTS)
 def test_a_restored_state_behaves_like_the_original(before: list[Call], after: list[Call]) -> None:
     async def law() -> None:

@@ -40,7 +40,7 @@ def run(machine: type[Laws], **options: Any) -> None:
 @pytest.mark.differs_on("main/pebble", "P6")
 @pytest.mark.parametrize("machine", [Laws, LawsOfOneSubject])
 def test_the_laws_hold(machine: type[Laws]) -> None:
-    run(machine, max_examples=25)
+    run(machine, max_examples=15)
 
 
 def fence_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
