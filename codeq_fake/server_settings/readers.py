@@ -37,7 +37,7 @@ def kind(value: object) -> str:
 
 def is_null(value: object) -> bool:
     """Whether a scalar from YAML, read as text, stands for no value."""
-    return isinstance(value, str | None) and value in _NULLS
+    return value in _NULLS
 
 
 def text(source: str, value: object) -> str:

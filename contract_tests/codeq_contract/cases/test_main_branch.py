@@ -166,14 +166,26 @@ def test_the_first_provider_that_accepts_a_token_counts(contract: CaseContext) -
         {"type": "static", "config": {"token": token, "subject": "p", "raw": {"tenantId": tenant}}}
         for token, tenant in (("one", ours), ("two", theirs), ("one", theirs))
     ]
-    settings = {"PRODUCER_AUTH_PROVIDER": "multi", "PRODUCER_AUTH_CONFIG": json.dumps({"providers": providers})}
+    signed = {"type": "jwks", "config": json.loads(contract.driver.authentication["PRODUCER_AUTH_CONFIG"])}
+    rights = {"subject": "worker", "scopes": ["codeq:claim"], "eventTypes": ["*"]}
+    of_workers = [{"type": "static", "config": {"token": token, **rights}} for token in ("one", "two")]
+    settings = {
+        "PRODUCER_AUTH_PROVIDER": "multi",
+        "PRODUCER_AUTH_CONFIG": json.dumps({"providers": [signed, *providers]}),
+        "WORKER_AUTH_PROVIDER": "multi",
+        "WORKER_AUTH_CONFIG": json.dumps({"providers": of_workers}),
+    }
     body = {"command": contract.command(), "payload": 1}
     with contract.server(settings) as server:
+        assert server.producer.post(TASKS, body).status == 202
+        for token in ("one", "two"):
+            assert server.anonymous.post(f"{TASKS}/claim", {}, Authorization=f"Bearer {token}").status == 204
         for token, tenant in (("one", ours), ("two", theirs)):
             created = server.anonymous.post(TASKS, body, Authorization=f"Bearer {token}")
             assert (created.status, created.json["tenantId"]) == (202, tenant)
         refused = server.anonymous.post(TASKS, body, Authorization="Bearer three")
-    assert refused.refusal == (401, REFUSED_BY_ALL + "\n".join(["invalid token"] * 3))
+    malformed = "token is malformed: token contains an invalid number of segments"
+    assert refused.refusal == (401, REFUSED_BY_ALL + "\n".join([malformed, *["invalid token"] * 3]))
 
 
 # Names of artifacts (G9).

@@ -116,6 +116,46 @@ def test_a_number_of_0_or_less_counts_as_not_set(contract: CaseContext) -> None:
 
 
 @core
+@checks("settings.30")
+@pytest.mark.parametrize(
+    ("word", "status"), [("1", 204), ("YES", 204), ("tRue", 204), ("0", 401), ("No", 401), ("FALSE", 401)]
+)
+def test_yes_is_written_in_three_ways(contract: CaseContext, word: str, status: int) -> None:
+    with contract.server({"ALLOW_PRODUCER_AS_WORKER": word}) as server:
+        assert server.producer.claim(server.command()).status == status
+
+
+@core
+@checks("settings.31")
+@needs("rate_limit")
+@pytest.mark.parametrize("nothing", ["", "~", "null", "Null", "NULL"])
+def test_a_null_in_the_file_sets_nothing(contract: CaseContext, nothing: str) -> None:
+    yaml = f"""
+        timezone: {nothing}
+        backoffPolicy: {nothing}
+        maxAttemptsDefault: {nothing or "~"}
+        rateLimit:
+            producer: {{requestsPerMinute: {nothing or "~"}, burstSize: 1}}
+            worker: {nothing or "~"}
+    """
+    with contract.server(dict.fromkeys(["BACKOFF_POLICY", "MAX_ATTEMPTS_DEFAULT"], ""), yaml) as server:
+        tasks = [server.producer.created(server.command()) for _ in range(2)]
+        assert [(task["createdAt"][-6:], task["maxAttempts"]) for task in tasks] == [("-03:00", 5)] * 2
+        assert [server.worker.claim(server.command()).status for _ in range(2)] == [204, 204]
+
+
+@core
+@checks("settings.31")
+@pytest.mark.parametrize("yaml", ["# nothing\n", "~\n", 'timezone: ""\n'])
+def test_a_file_without_a_value_sets_nothing(contract: CaseContext, yaml: str) -> None:
+    with contract.server({}, yaml) as server:
+        command = server.command()
+        assert server.producer.created(command)["createdAt"].endswith("-03:00")
+        claim = server.worker.claim(command)
+        assert server.lasts(claim, 300, claim.json["leaseUntil"])
+
+
+@core
 @checks("settings.14")
 @needs("artifacts")
 def test_artifacts_are_kept_in_the_folder_of_the_settings(contract: CaseContext) -> None:
@@ -185,6 +225,7 @@ def test_a_server_is_in_development_by_default(contract: CaseContext) -> None:
 @needs("minting")
 def test_variables_of_settings_in_the_file_are_not_read(contract: CaseContext) -> None:
     settings = {"ENV": "prod", "TIMEZONE": "Asia/Tokyo", "DEFAULT_LEASE_SECONDS": "77", "REQUEUE_INSPECT_LIMIT": "1"}
+    settings["RATE_LIMIT"] = "1"
     with contract.server(settings) as server:
         assert server.new_producer().get(f"{ADMIN}/queues", X_Role="ADMIN").status == 200
         command = server.command()

@@ -30,7 +30,8 @@ class Change:
 
     The place is from `start` to `end` in the bytes of the file, and part of a statement on `lines`. `scope` is the
     function or class around it, `constant` what a module or a class assigns there (`Task.webhook`), and `raised` the
-    exception of a `raise`. The name shows the rest: `core/queue.py Queue.put: return {a == 1 -> a != 1}`.
+    exception of a `raise`, or of the condition for it. The name shows where the place is: `core/queue.py Queue.put:
+    return {a == 1 -> a != 1}`.
     """
 
     name: str
@@ -100,22 +101,24 @@ class _Around:
 
     def at(self, node: ast.AST) -> _Around:
         """What is around this node, with what it says itself."""
-        match node:
-            case ast.Raise(ast.expr() as exception):
-                return replace(self, raised=_name_of(exception), lines=_head(node))
-            case ast.stmt():
-                return replace(self, lines=_head(node))
-            case _:
-                return self
+        if not isinstance(node, ast.stmt):
+            return self
+        return replace(self, raised=_raised(node), lines=_head(node))
 
     def within(self, node: ast.AST, part: ast.AST) -> _Around:
         """What is around a part of this node."""
-        around = self
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            around = replace(around, scope=f"{self.scope}.{node.name}".lstrip("."))
-        if isinstance(node, ast.Module | ast.ClassDef):
-            around = replace(around, constant=_constant(part, around.scope))
-        return around
+        match node:
+            case ast.Module():
+                return replace(self, constant=_constant(part, self.scope))
+            case ast.ClassDef():
+                scope = f"{self.scope}.{node.name}".lstrip(".")
+                return replace(self, scope=scope, constant=_constant(part, scope))
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                return replace(self, scope=f"{self.scope}.{node.name}".lstrip("."))
+            case ast.If(test, [ast.Raise() as only]) if part is test:
+                return replace(self, raised=_raised(only))
+            case _:
+                return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def _places(node: ast.AST, around: _Around) -> Iterator[_Place]:
     around = around.at(node)
     if isinstance(node, ast.expr | ast.stmt):
         yield from (_Place(node, text, around) for text in OPERATORS.get(type(node), _none)(node))
-    yield from (_Place(condition, text, around) for condition, text in of_condition(node))
+    yield from (_Place(condition, text, around.within(node, condition)) for condition, text in of_condition(node))
     for name, value in ast.iter_fields(node):
         if name not in {"annotation", "returns", "decorator_list"} and not isinstance(node, ast.JoinedStr):
             for child in value if isinstance(value, list) else [value]:
@@ -162,9 +165,13 @@ def _head(statement: ast.stmt) -> range:
     return range(statement.lineno, last + 1)
 
 
-def _name_of(exception: ast.expr) -> str:
-    """The name of the class that an exception is of."""
-    return ast.unparse(exception.func if isinstance(exception, ast.Call) else exception)
+def _raised(node: ast.AST) -> str:
+    """The name of the exception's class, if the node is a `raise` of one."""
+    match node:
+        case ast.Raise(ast.Call(exception)) | ast.Raise(ast.expr() as exception):
+            return ast.unparse(exception)
+        case _:
+            return ""
 
 
 def _is_without_effect(node: ast.AST) -> bool:

@@ -71,7 +71,7 @@ def test_what_a_module_or_a_class_assigns_is_listed_by_its_name() -> None:
 def test_a_change_of_what_is_raised_knows_the_exception() -> None:
     source = b"if a:\n    raise B(f'{c}') from d\nraise\n"
     raised = [(change.text, change.raised) for change in changes_of("core/x.py", source)]
-    assert raised == [("True", ""), ("False", ""), ("pass", "B"), ('""', "B"), ("pass", "")]
+    assert raised == [("True", "B"), ("False", "B"), ("pass", "B"), ('""', "B"), ("pass", "")]
 
 
 def test_a_change_of_a_function_needs_no_import(monkeypatch: pytest.MonkeyPatch) -> None:
