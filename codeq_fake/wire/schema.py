@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, auto
 from typing import TypeAlias
 
 
@@ -16,10 +16,10 @@ class BadBody(Exception):
 class Scalar(Enum):
     """A Go type that is not a struct or a slice."""
 
-    STRING = "string"
-    INT = "int64"
-    ANY = "any"
-    OBJECT = "map[string]any"
+    STRING = auto()
+    INT = auto()  # of 64 bits
+    ANY = auto()
+    OBJECT = auto()
 
 
 STRING = Scalar.STRING
@@ -44,9 +44,9 @@ class Struct:
     fields: Mapping[str, Kind]
     is_lenient: bool = False
     """Whether what cannot be read is passed over instead of refused (B2)."""
-    folded: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    folded: Mapping[str, str] = field(init=False)
     """The folded names, for comparison, and the names."""
-    plain: Mapping[str, type] = field(init=False, repr=False, compare=False)
+    plain: Mapping[str, type] = field(init=False)
     """The fields whose values are those of Python's JSON, and their Python types."""
 
     def __post_init__(self) -> None:
