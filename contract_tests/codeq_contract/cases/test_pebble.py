@@ -67,6 +67,17 @@ def test_nothing_but_a_claim_of_its_command_and_tenant_moves_a_due_task(contract
     assert contract.worker.claimed(command)["id"] == created.json["id"]
 
 
+@timed
+@checks("P1.2", "P2.1")
+@needs("variants", "long_waits")
+def test_the_reaper_ends_a_lease_at_the_moment_of_its_end(contract: CaseContext) -> None:
+    contract.wait_for_fraction(0)
+    with contract.server({}) as server:  # the reaper looks after 2 s
+        task = server.leased(2)
+        server.clock.sleep(2)
+        assert server.worker.seen(task)["lastKnownLocation"] == "DELAYED_ZSET"
+
+
 # Leases (P2, P3, P4, P16).
 
 
@@ -249,6 +260,25 @@ def test_a_task_is_gone_a_day_after_its_creation(contract: CaseContext) -> None:
     assert contract.worker.task(task).refusal == (404, "not found")
 
 
+@timed
+@checks("P8.1")
+@needs("variants")
+def test_every_30_seconds_tasks_end_that_are_a_day_old(contract: CaseContext) -> None:
+    contract.wait_for_fraction(0)
+    with contract.server({}) as server:
+        start = server.clock.now()
+        left = server.producer.created(server.command())
+        server.clock.sleep(1)
+        task = server.producer.created(server.command())
+        server.clock.sleep(39)
+        server.worker.claimed(left["command"])
+        assert server.admin.clean_up(before=long_after(server), limit=1).json["deleted"] == 1
+        server.clock.until(start + (86_400 + 30) * SECOND - MILLISECOND)
+        assert server.worker.task(task).status == 200
+        server.clock.sleep(0.001)
+        assert server.worker.task(task).status == 404
+
+
 @core
 @checks("P8.2", "M3.14", "M3.15", "M3.16", "R16.1")
 def test_a_clean_up_leaves_the_counts_of_a_queue(contract: CaseContext) -> None:
@@ -297,15 +327,17 @@ def test_a_clean_up_counts_what_another_left_of_a_task(contract: CaseContext) ->
     with contract.server({}) as server:
         server.wait_for_fraction(200 * MILLISECOND)
         task = server.producer.created(server.command())
+        seconds = [parse_moment(task["createdAt"]) // SECOND]
         for _ in range(2):
             server.wait_for_fraction(200 * MILLISECOND)
-            server.worker.abandon(server.worker.claimed(task["command"], leaseSeconds=600))
-        a_day_after_creation = moment_text(parse_moment(task["createdAt"]) // SECOND * SECOND + 86_400 * SECOND)
-        deleted = []
-        for cleanup in ({"before": a_day_after_creation}, {"limit": 1}, {}, {}):
-            deleted.append(server.admin.clean_up(**{"before": long_after(server), **cleanup}).json["deleted"])
+            claimed = server.worker.claimed(task["command"], leaseSeconds=600)
+            seconds.append(parse_moment(claimed["updatedAt"]) // SECOND)
+            server.wait_for_fraction(200 * MILLISECOND)
+            server.worker.abandon(claimed)  # does not count
+        for second in seconds:
+            assert server.admin.clean_up(before=moment_text((second + 86_400) * SECOND)).json["deleted"] == 1
             assert server.worker.task(task).status == 404
-        assert deleted == [1, 1, 1, 0]
+        assert server.admin.clean_up(before=long_after(server)).json["deleted"] == 0
 
 
 @timed

@@ -32,6 +32,22 @@ def test_a_task_whose_lease_ran_out_goes_to_the_next_worker(contract: CaseContex
     contract.saw(Sighting.TAKEOVER)
 
 
+@checks("N5.6")
+def test_each_expiry_draws_another_delay(contract: CaseContext) -> None:
+    with contract.server({"BACKOFF_POLICY": "exp_full_jitter", "BACKOFF_BASE_SECONDS": "5"}) as server:
+        command = server.command()
+        server.producer.create_batch([{"command": command, "payload": 1, "maxAttempts": 9}] * 8)
+        claim = server.worker.claim_batch(command, count=8, leaseSeconds=3)
+        server.wait_out(server.lease_end(claim, 3))
+        found = []
+        for _ in range(22):  # from 0 to 20 seconds
+            reply = server.worker.claim_batch(command, count=8, leaseSeconds=600)
+            found.append(len(reply.json["tasks"]) if reply.status == 200 else 0)
+            server.clock.sleep(1)
+        assert sum(found) == 8
+        assert max(found) < 8  # by chance once in 20 ** 7
+
+
 @checks("N5.1")
 @needs("variants")
 def test_a_lease_that_ran_out_delays_its_task_by_the_policy(contract: CaseContext) -> None:
