@@ -17,8 +17,10 @@ from .replies import Reply
 
 _PARAMETER = re.compile(r"\\\{\w+\\\}")
 _ORIGIN = re.compile(rb"(?P<scheme>[a-z][a-z0-9+.-]*:)(?P<authority>(?://[^/?]*)?)", re.IGNORECASE)
-#: What Go's URLs do not escape in the parts of an authority.
-_OF_USER, _OF_HOST = "$&+,;=", "!$&'()*+,;=:[]<>\""
+#: What Go does not escape in the parts of a URL.
+_OF_USER = "$&+,;="
+_OF_HOST = "!$&'()*+,;=:[]<>\""
+_OF_PATH = "/:@$&+,;=~-._"
 _REASON = "the path of the route has no slash at its end (R19)"
 _HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
 
@@ -42,35 +44,32 @@ def redirect(scope: Scope, version: Version) -> Reply | None:
 
 def _location(scope: Scope) -> str:
     """The target without its last slash: decoded, resolved, and encoded again. Other bytes stand as in Latin-1."""
-    path = quote(unquote_to_bytes(scope.get("raw_path") or quote(scope["path"]))[:-1], safe="/:@$&+,;=~-._")
+    target: bytes = scope.get(TARGET) or _assumed_target(scope)
+    before, mark, after = target.partition(b"?")
+    query = (mark + after).decode("latin-1")
+    origin = _ORIGIN.match(before)
+    path = quote(unquote_to_bytes(before[origin.end() :] if origin else before)[:-1], safe=_OF_PATH)
     if prefix := _prefix(scope):
         path = f"{prefix}/{path}"
-    origin, query = _origin_and_query(scope)
     if origin:
-        return f"{origin}{'' if path.startswith('/') else '/'}{path}{query}"
-    if not path.startswith("/"):
-        path = posixpath.join(posixpath.dirname(path), path)
+        scheme = origin["scheme"].decode().lower()
+        return f"{scheme}{_authority(origin['authority'])}{'' if path.startswith('/') else '/'}{path}{query}"
+    path = posixpath.join(posixpath.dirname(path), path)
     # A slash that is still there stays.
     return f"{posixpath.normpath(path)}{'/' * path.endswith('/')}{query}"
+
+
+def _assumed_target(scope: Scope) -> bytes:
+    """The target as it may have been, where the server around the application does not tell it."""
+    path = scope.get("raw_path") or quote(scope["path"]).encode()
+    query = scope["query_string"]
+    return b"%b?%b" % (path, query) if query else path
 
 
 def _prefix(scope: Scope) -> str:
     """The prefix that a proxy in front of the server has taken away, as the router takes it from the header."""
     sent = next((value for name, value in scope["headers"] if name == b"x-forwarded-prefix"), b"")
-    prefix = posixpath.normpath(sent.decode("latin-1"))
-    return "" if prefix == "." else re.sub("/{2,}", "/", re.sub("[^a-zA-Z0-9/-]+", "", prefix))
-
-
-def _origin_and_query(scope: Scope) -> tuple[str, str]:
-    """The scheme and host of an absolute target, and the query with its question mark."""
-    sent, query = scope.get(TARGET), scope["query_string"].decode("latin-1")
-    if sent is None:
-        return "", f"?{query}" if query else ""
-    origin = _ORIGIN.match(sent)
-    _, mark, query = sent.decode("latin-1").partition("?")
-    if origin is None:
-        return "", mark + query
-    return origin["scheme"].decode().lower() + _authority(origin["authority"]), mark + query
+    return re.sub("/{2,}", "/", re.sub("[^a-zA-Z0-9/-]+", "", posixpath.normpath(sent.decode("latin-1"))))
 
 
 def _authority(sent: bytes) -> str:
