@@ -44,10 +44,14 @@ def task_reply(shown: Task, zone: ZoneInfo, status: int = 200, tasks: tuple[Touc
 
 def record_reply(shown: Record, zone: ZoneInfo) -> Reply:
     """The reply with a stored result."""
-    if len(shown.result or "") + len(shown.error) < LONG and not shown.artifacts:  # most are
+    if _is_short(shown):  # most are
         return replies.json(record(shown, zone))
     long = LongTexts()
     return long.reply(record(shown, zone, long))
+
+
+def _is_short(shown: Record) -> bool:
+    return not shown.artifacts and len(shown.result or "") + len(shown.error) < LONG
 
 
 def _asked_for(shown: Task, quoted: Quoted) -> str:

@@ -76,6 +76,7 @@ def test_a_read_does_not_wait_for_what_is_there_or_never_comes(contract: CaseCon
             for text in ("%2B%2B12", "12%2B", "1_2", "%D9%A1%D9%A2", "%C2%B2", "0x1", "-0", 5000 * "9")
         ),
         "?waitSeconds=0&waitSeconds=12",
+        "?waitSeconds=&waitSeconds=12",
         "?WaitSeconds=12",
     ],
 )

@@ -103,6 +103,23 @@ def test_the_options_of_the_server_are_nothing(contract: CaseContext) -> None:
     assert contract.call(replace(request, method="GET")).status == 404
 
 
+@checks("R18.12")
+def test_an_id_may_be_empty_in_the_middle_of_a_path(contract: CaseContext) -> None:
+    assert contract.worker.heartbeat("").refusal == (500, "not-found")
+    assert contract.worker.nack("").refusal == (404, "not-found")
+    assert contract.worker.submit("").refusal == (404, "task not found")
+    assert contract.worker.result("").refusal == (404, "task not found")
+    assert contract.worker.get(f"{TASKS}/").text == "404 page not found"
+    for part in ("heartbeat", "abandon", "nack", "result"):
+        assert contract.worker.post(f"{TASKS}/{part}", {}).text == "404 page not found"
+
+
+@checks("R18.13")
+@pytest.mark.parametrize("path", ["a/b", "a%2Fb", "a%2Fb/result", "%2F/result"])
+def test_an_id_has_no_slash(contract: CaseContext, path: str) -> None:
+    assert contract.worker.get(f"{TASKS}/{path}").text == "404 page not found"
+
+
 @checks("R18.8")
 def test_a_get_of_the_claim_path_reads_the_task_of_that_name(contract: CaseContext) -> None:
     assert contract.worker.get(f"{TASKS}/claim").refusal == (404, "not found")
