@@ -87,13 +87,13 @@ class Simulation:
 
     def describe(self, outcome: Outcome, smallest: Outcome) -> str:
         """All that a person needs to know of a failed run, and of the same failure in its `smallest` weather."""
-        events, seed = len(outcome.plan.events), outcome.plan.seed
+        seed, events, left = outcome.plan.seed, len(outcome.plan.events), len(smallest.plan.events)
         return "\n".join(
             (
                 f"seed {seed} of {self.name} fails:",
                 *_reasons(smallest, self.races),
                 "",
-                f"The smallest weather that still breaks it, {len(smallest.plan.events)} of {events} events.",
+                *([f"The smallest weather that still breaks it, {left} of {events} events."] if left < events else []),
                 story.tell(smallest.scene, _tasks(smallest, self.races)),
                 "",
                 "Repeat it:",

@@ -84,6 +84,7 @@ def test_a_failure_is_repeated_by_the_printed_command(shop: Path) -> None:
     repeated = found(shop, "test_orders_are_charged_once", *arguments)
     assert repeated.exit_code == 1
     assert reason in repeated.output.splitlines()
+    assert "smallest weather" not in repeated.output  # nothing was taken away
 
 
 @pytest.mark.slow
