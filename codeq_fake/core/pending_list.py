@@ -45,11 +45,14 @@ class PendingList:
     def append(self, task: Task) -> None:
         """Add a task. One that is in the list keeps its place."""
         if task.place is None:
-            task.place = self._append(task.id, task)
+            self._end()[task.id] = task
+            self._count += 1
+            task.place = self._last
 
     def append_id(self, task_id: str) -> None:
         """Add an id without a task."""
-        self._append(task_id, None)
+        self._end()[task_id] = None
+        self._count += 1
 
     def pop(self) -> Task | None:
         """Remove and return the first task, or None for an id without a task. There must be one."""
@@ -103,15 +106,12 @@ class PendingList:
                 self.pop()
             yield
 
-    def _append(self, task_id: str, task: Task | None) -> int:
-        """Add to the last part. Returns its number."""
-        part = self._to_change(self._last)
-        if len(part) == _MOST:
+    def _end(self) -> _Part:
+        """The part to which the next id is added."""
+        if len(self._parts[self._last]) == _MOST:
             self._last += 1
-            part = self._parts[self._last] = {}
-        part[task_id] = task
-        self._count += 1
-        return self._last
+            self._parts[self._last] = {}
+        return self._to_change(self._last)
 
     def _to_change(self, number: int) -> _Part:
         """A part that no reader has."""

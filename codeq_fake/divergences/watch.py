@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from codeq_fake.auth.caller import strict_tenant_of, tenant_of
-from codeq_fake.core import Profile
+from codeq_fake.core import PROFILES, Profile
 from codeq_fake.core.backoff import DEFAULT_POLICY, POLICIES
 from codeq_fake.core.slices import Slices, at_once
 from codeq_fake.journal import Journal, Request
@@ -40,6 +41,12 @@ class Surprise:
         return f"documented: {self.said}; done: {self.done} ({self.clause})"
 
 
+@cache
+def _rules_of(profile: str) -> Sequence[Rule]:
+    """The rules that apply to a profile."""
+    return [rule for rule in RULES if _applies(rule, PROFILES[profile])]
+
+
 def _applies(rule: Rule, profile: Profile) -> bool:
     return (not rule.where or _has(profile, rule.where)) and not _has(profile, rule.unless)
 
@@ -58,7 +65,7 @@ class Watch:
         #: The number of the last request that was read.
         self._read_up_to = 0
         self._history = History()
-        self._rules = [rule for rule in RULES if _applies(rule, profile)]
+        self._rules = _rules_of(profile.name)
         self._found: list[Surprise] = []
         #: How many of those found `take_unlogged` has returned.
         self._logged = 0

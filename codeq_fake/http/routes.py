@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Coroutine, Sequence
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -35,12 +36,18 @@ class _Surface(Router):
 
     def __init__(self, runtime: FakeServer, beside: Sequence[BaseRoute]) -> None:
         super().__init__(beside, redirect_slashes=False, default=_UnknownPath(runtime))
-        hosts = HostGuard(runtime)
-        operations = [_OperationRoute(runtime, operation, hosts) for operation in OPERATIONS]
-        topics = [_OperationRoute(runtime, operation, hosts) for operation in TOPIC_OPERATIONS]
         self._runtime = runtime
-        #: By whether the version has topics.
-        self._tables = (_Table(operations), _Table([*operations, *topics]))
+
+    @cached_property
+    def _tables(self) -> tuple[_Table, _Table]:
+        """The routes, by whether the version has topics.
+
+        They are made at the first request: they are a quarter of a fake's set-up, and many tests send none.
+        """
+        hosts = HostGuard(self._runtime)
+        operations = [_OperationRoute(self._runtime, operation, hosts) for operation in OPERATIONS]
+        topics = [_OperationRoute(self._runtime, operation, hosts) for operation in TOPIC_OPERATIONS]
+        return _Table(operations), _Table([*operations, *topics])
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Answer a request."""
