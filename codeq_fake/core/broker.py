@@ -21,7 +21,7 @@ from .rate_limits import RateLimiter
 from .reaper import Reaper
 from .requeueing import Requeueing
 from .settings import CoreSettings
-from .slices import Slices, at_once
+from .slices import Slices
 from .subscriptions import MODES, Subscription, Subscriptions
 from .task import Event, NackOutcome, Record, State, Task
 from .task_store import QueueStats, TaskStore
@@ -175,8 +175,7 @@ class Broker:
             self.requeueing.repair(command, tenant, now=now, is_last_try=is_last_try)
         for command in wanted:
             queue = self.store.queues.get((tenant, queue_name(command)))
-            task = queue.take() if queue is not None else None
-            if queue is not None and task is not None:
+            if queue is not None and (task := queue.take()) is not None:
                 self._start_lease(task, queue, worker, lease_seconds, now=now)
                 return task
         return None
@@ -445,12 +444,11 @@ class Broker:
         """The sizes of the queue of one command and tenant (M2)."""
         return self.store.stats(command, tenant=tenant)
 
-    def cleanup(self, *, before: int, limit: int = 0) -> int:
-        """Delete tasks untouched for 24 h as of `before` (ns), at most `limit`. Returns their number (M3, P8)."""
-        return at_once(self.cleanup_in_slices(before=before, limit=limit))
+    def cleanup(self, *, before: int, limit: int) -> Slices[int]:
+        """Delete tasks untouched for 24 h as of `before` (ns), at most `limit`. Returns their number (M3, P8).
 
-    def cleanup_in_slices(self, *, before: int, limit: int = 0) -> Slices[int]:
-        """As `cleanup`. Other operations may come in between."""
+        Other operations may come in between.
+        """
         if self.entry_index is not None:
             return self.entry_index.cleanup(before=before, limit=limit)
         return retention.cleanup(self.store, before=before, limit=limit)

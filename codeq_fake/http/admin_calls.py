@@ -31,5 +31,5 @@ def cleanup(call: Call) -> Slices[Reply]:
     except wire.BadTime:
         raise BadRequest("invalid 'before' (use RFC3339)") from None
     rendered = wire.reformat_rfc3339(text) if text else wire.rfc3339_seconds(call.now)
-    deleted = yield from call.broker.cleanup_in_slices(before=before, limit=limit)
+    deleted = yield from call.broker.cleanup(before=before, limit=limit)
     return replies.json(f'{{"before":"{rendered}","deleted":{deleted},"limit":{limit}}}')

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from codeq_fake.core import Location, Status, Submission, errors, explain, manual_operations, races
 from codeq_fake.core.saved_state import dump
+from codeq_fake.core.slices import at_once
 from codeq_fake.core.times import SECOND
 from tests.core.support import DONE, FAILED, START, Server, load
 
@@ -98,7 +99,7 @@ def test_z1_can_only_happen_to_a_task_that_has_a_result() -> None:
 def test_z1_a_copy_of_a_task_that_was_cleaned_up_is_void() -> None:
     server, task = finished()
     assert redeliver_finished(server, task)
-    server.broker.cleanup(before=server.now + 2 * 86_400 * SECOND, limit=0)
+    at_once(server.broker.cleanup(before=server.now + 2 * 86_400 * SECOND, limit=0))
     assert server.claim() is None
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from codeq_fake.core import saved_state
 from codeq_fake.core.errors import TaskNotFound
+from codeq_fake.core.slices import at_once
 from codeq_fake.core.subscriptions import Subscription
 from codeq_fake.core.times import DAY_SECONDS, SECOND
 from codeq_fake.server_settings import Settings, SettingsError
@@ -293,11 +294,11 @@ def test_a_cleanup_counts_the_seconds_in_which_a_task_changed(server: Server) ->
     server.wait(1)
     server.submit(task)
     later = server.now + DAY_SECONDS * SECOND
-    assert server.broker.cleanup(before=later - 3 * SECOND) == 1
+    assert at_once(server.broker.cleanup(before=later - 3 * SECOND, limit=0)) == 1
     assert not server.broker.store.tasks
-    assert server.broker.cleanup(before=later, limit=2) == 2
-    assert server.broker.cleanup(before=later) == 1
-    assert server.broker.cleanup(before=later) == 0
+    assert at_once(server.broker.cleanup(before=later, limit=2)) == 2
+    assert at_once(server.broker.cleanup(before=later, limit=0)) == 1
+    assert at_once(server.broker.cleanup(before=later, limit=0)) == 0
 
 
 def test_what_a_cleanup_leaves_in_a_queue_is_counted(server: Server) -> None:
@@ -308,7 +309,7 @@ def test_what_a_cleanup_leaves_in_a_queue_is_counted(server: Server) -> None:
     server.create(delay_seconds=100)
     for priority in (0, 5):
         server.create(priority=priority)
-    server.broker.cleanup(before=server.now + DAY_SECONDS * SECOND)
+    at_once(server.broker.cleanup(before=server.now + DAY_SECONDS * SECOND, limit=0))
     prefix = "codeq:q:a:acme"
     sizes = {f"{prefix}:{place}": 1 for place in ("delayed", "dlq", "inprog", "pending:0", "pending:5")}
     assert server.broker.queue_sizes() == sizes
@@ -325,7 +326,7 @@ def test_what_a_cleanup_leaves_in_a_queue_is_counted(server: Server) -> None:
 
 def test_an_id_without_a_task_hides_its_priority_once(server: Server) -> None:
     server.create(priority=5)
-    server.broker.cleanup(before=server.now + DAY_SECONDS * SECOND)
+    at_once(server.broker.cleanup(before=server.now + DAY_SECONDS * SECOND, limit=0))
     high, low = server.create(priority=5), server.create()
     assert server.claim() is low
     assert server.claim() is high

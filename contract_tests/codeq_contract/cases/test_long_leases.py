@@ -82,6 +82,19 @@ def test_a_task_whose_lease_was_refused_counts_as_ready(contract: CaseContext) -
     assert (sizes["ready"], sizes["inProgress"]) == (1, 0)
 
 
+@checks("K11.12")
+@core
+def test_a_heartbeat_leaves_a_task_ready_whose_lease_was_refused(contract: CaseContext) -> None:
+    task = contract.producer.created(contract.command())
+    contract.worker.claim(task["command"], leaseSeconds=2**63 - 1)
+    beat = contract.worker.heartbeat(task, extendSeconds=600)
+    assert (beat.status, contract.lasts(beat, 600, contract.worker.seen(task)["leaseUntil"])) == (200, True)
+    sizes = contract.admin.queue(task["command"]).json
+    assert (sizes["ready"], sizes["inProgress"]) == (1, 0)
+    assert contract.worker.claimed(task["command"])["id"] == task["id"]
+    assert contract.worker.claim(task["command"]).status == 204
+
+
 @checks("K11.8", "K11.9")
 @pytest.mark.parametrize("seconds", TOO_LONG)
 @core

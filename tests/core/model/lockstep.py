@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from codeq_fake import core
 from codeq_fake.core import manual_operations, saved_state
+from codeq_fake.core.slices import at_once
 from tests.core.model import values as model_values
 from tests.core.model.broker import Model
 from tests.core.model.store import BUILT_IN, MILLISECOND, SECOND
@@ -139,7 +140,7 @@ class Lockstep:
         )
 
     def clean_up(self, *, before: int, limit: int = 0) -> int:
-        ours = self.broker.cleanup(before=before, limit=limit)
+        ours = at_once(self.broker.cleanup(before=before, limit=limit))
         assert ours == self.model.cleanup(before=before, limit=limit)
         self.compare()
         return ours
