@@ -53,7 +53,7 @@ def suite(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*command, *options], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.slow(seconds=60)
+@pytest.mark.slow(seconds=30)
 def test_the_suite_passes_in_containers_from_start_to_report(tmp_path: Path) -> None:
     done = suite(*SHARE, "--codeq-image", SERVER, "--codeq-store", STORE, "--codeq-report", str(tmp_path))
     assert done.returncode == 0, done.stdout
