@@ -62,7 +62,6 @@ class _Surface(Router):
             table = self._tables[self._runtime.broker.profile.version.has_topics]
             fixed = table.fixed.get((method, path))
             if fixed is not None:
-                scope["path_params"] = {}
                 return fixed.answer(scope, receive, send)
             for route in table.with_params:
                 params = route.match(method, path)

@@ -66,3 +66,18 @@ pytestmark = core
 def test_a_payload_is_kept_as_compact_json(contract: CaseContext, sent: str, kept: str) -> None:
     body = f'{{"command":"{contract.command()}","payload":{sent}}}'.encode()
     assert contract.producer.post(TASKS, body).json["payload"] == kept
+
+
+@checks("T1.13")
+def test_a_long_text_is_written_as_a_short_one(contract: CaseContext) -> None:
+    text, escaped = "é<" * 40_000, r"é\u003c" * 40_000
+    created = contract.producer.create(contract.command(), text)
+    assert (created.status, created.json["payload"]) == (202, f'"{escaped}"')
+    claimed = contract.worker.claim(created.json["command"])
+    assert (claimed.status, claimed.json["payload"]) == (200, f'"{escaped}"')
+    ended = contract.worker.submit(claimed.json, status="COMPLETED", result={"a": text}, error=text)
+    assert (ended.status, ended.json["error"]) == (200, text)
+    assert f'"result":{{"a":"{escaped}"}},"error":"{escaped}"' in ended.text
+    task, result = contract.producer.task(created.json), contract.producer.result(created.json)
+    assert (task.status, result.text) == (200, f'{{"result":{ended.text},"task":{task.text}}}')
+    assert f'"error":"{escaped}"' in task.text
