@@ -14,6 +14,7 @@ from codeq_fake.clocks import in_slices
 from codeq_fake.core.slices import Slices
 from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.runtime.fake_server import FakeServer
+from codeq_fake.wire import Struct
 
 from . import replies
 from .decoding_process import SMALL, decode_large
@@ -58,18 +59,14 @@ class Endpoint:
             return
         except asyncio.CancelledError:
             # A caller of `FakeCodeQ.app` that hangs up cancels its request. The faults so far belong in the journal.
-            if call.faults:
-                note(runtime, scope, call, replies.NO_REPLY, operation.name)
+            self._note_faults(scope, call)
             raise
         except REJECTIONS as rejection:
             rejected = type(rejection).__name__
-            if isinstance(rejection, Refusal) and rejection.caller is not None:
-                call.caller = rejection.caller
+            call.caller = _caller_of(rejection, call)
             reason = of_rejection(rejection, call, operation)
             reply = reply_to(rejection, operation.name, call.broker.profile.version, reason)
-        if not call.is_outdated(runtime):
-            runtime.seen[operation.name, rejected] += 1
-        note(runtime, scope, call, reply, operation.name)
+        self._record(scope, call, reply, rejected)
         await replies.send_reply(send, reply, call.request_id)
 
     async def _check(self, call: Call, receive: Receive) -> None:
@@ -87,9 +84,14 @@ class Endpoint:
                 raise RateLimited(bucket, limited, wait)  # L1
         if operation.body is not None:
             call.body = await read_body(receive)
-            if len(call.body) > SMALL and operation.body.fields and self._runtime.config.has_worker_process:
-                call.decoded = await decode_large(call.body, operation.body)
+            if len(call.body) > SMALL:
+                await self._decode_large(call, operation.body)
             call.refresh_from(self._runtime)
+
+    async def _decode_large(self, call: Call, struct: Struct) -> None:
+        """Decode a body that may be large in the worker process, if there is one."""
+        if struct.fields and self._runtime.config.has_worker_process:
+            call.decoded = await decode_large(call.body, struct)
 
     def _authenticate(self, call: Call) -> Caller:
         """The caller (A1 to A9). Raises Unauthenticated, Forbidden or KeysNeeded."""
@@ -127,6 +129,24 @@ class Endpoint:
         if not runtime.broker.is_idle:
             await runtime.carry_out_effects()
         return answer if answer.writing is None else await _written(answer, answer.writing)
+
+    def _record(self, scope: Scope, call: Call, reply: Reply, rejected: str) -> None:
+        """Count a request that was answered, and note it."""
+        runtime, name = self._runtime, self._operation.name
+        if not call.is_outdated(runtime):
+            runtime.seen[name, rejected] += 1
+        note(runtime, scope, call, reply, name)
+
+    def _note_faults(self, scope: Scope, call: Call) -> None:
+        """Note a request that gets no answer, if there were faults."""
+        if call.faults:
+            note(self._runtime, scope, call, replies.NO_REPLY, self._operation.name)
+
+
+def _caller_of(rejection: Exception, call: Call) -> Caller:
+    """Whose request is rejected, as far as that is known."""
+    known = rejection.caller if isinstance(rejection, Refusal) else None
+    return known or call.caller
 
 
 async def _written(reply: Reply, writing: Slices[bytes]) -> Reply:

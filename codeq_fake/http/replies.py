@@ -68,7 +68,7 @@ BAD_REQUEST = Reply(
 
 def json(text: str, status: int = 200, tasks: tuple[TouchedTask, ...] = (), reason: str = "") -> Reply:
     """A reply of JSON text."""
-    return Reply(status, text.encode(), JSON, tasks, "", reason)
+    return Reply(status, text.encode(), JSON, tasks, reason=reason)
 
 
 def error(status: int, text: str, reason: str = "") -> Reply:

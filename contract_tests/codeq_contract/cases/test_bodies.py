@@ -281,7 +281,20 @@ def test_a_bad_body_is_refused(contract: CaseContext, path: str, body: bytes) ->
 
 
 @checks("B2.6", "S2.6")
-@pytest.mark.parametrize("body", [b"", b"{", b"null", b'{"status":1}', b'{"status":"COMPLETED","result":[]}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b'{"status":1}',
+        b'{"status":"COMPLETED","result":[]}',
+        b'{"status":"FAILED","workerId":1}',
+        b'{"status":"FAILED","error":1}',
+        *(b'{"status":"FAILED","artifacts":%s}' % artifacts for artifacts in (b"{}", b"[1]", b'[{"contentType":1}]')),
+        *(b'{"status":"FAILED","artifacts":[{"%s":1}]}' % name for name in (b"name", b"url", b"contentBase64")),
+    ],
+)
 def test_a_bad_result_has_a_separate_error_text(contract: CaseContext, body: bytes) -> None:
     assert contract.worker.post(f"{TASKS}/none/result", body).refusal == (400, "invalid request body")
 

@@ -73,6 +73,7 @@ def test_an_unknown_id_makes_a_batch_go_one_by_one(contract: CaseContext) -> Non
     reply = contract.worker.submit_batch(
         [
             {"taskId": "none", "status": "COMPLETED", "result": {}},
+            {"status": "COMPLETED", "result": {}},
             item(ended, status="FAILED", error="e"),
             item(task, status="COMPLETED", result={"i": 1}, artifacts=artifacts),
         ]
@@ -81,6 +82,7 @@ def test_an_unknown_id_makes_a_batch_go_one_by_one(contract: CaseContext) -> Non
     assert exact(reply.json["results"]) == exact(
         [
             {"taskId": "none", "error": "task not found"},
+            {"taskId": "", "error": "task not found"},
             {"taskId": ended["id"], "error": "not-in-progress"},
             {"taskId": task["id"], "result": record},
         ]

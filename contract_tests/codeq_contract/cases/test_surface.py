@@ -212,6 +212,16 @@ def test_an_answer_is_json_in_utf8(contract: CaseContext) -> None:
     assert {reply.headers["content-type"] for reply in (created, claimed, done, read)} == {JSON}
 
 
+@checks("R21.5")
+def test_an_answer_says_its_length(contract: CaseContext) -> None:
+    created = contract.producer.create(contract.command(), "é")
+    refused = contract.producer.create("")
+    for reply in (created, refused):
+        assert reply.headers["content-length"] == str(len(reply.body))
+    empty = contract.worker.claim(contract.command())
+    assert (empty.status, empty.headers.get("content-length")) == (204, None)
+
+
 @checks("R21.3")
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "application/xml", ""])
 def test_a_body_is_read_as_json_whatever_its_type(contract: CaseContext, kind: str) -> None:

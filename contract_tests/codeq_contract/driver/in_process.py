@@ -119,9 +119,10 @@ class InProcess(Clock):
         except Exception as error:  # noqa: BLE001 - whatever it is, a client gets to know it
             return Reply(called, self.now(), 500, {}, f"{type(error).__name__}: {error}".encode())
         answered.set()
-        headers = {name.decode().lower(): value.decode("latin-1") for name, value in parts[0]["headers"]}
-        content = b"".join(part.get("body", b"") for part in parts[1:])
-        return Reply(called, self.now(), parts[0]["status"], headers, content)
+        [start] = (part for part in parts if part["type"] == "http.response.start")
+        headers = {name.decode().lower(): value.decode("latin-1") for name, value in start["headers"]}
+        content = b"".join(part.get("body", b"") for part in parts if part["type"] == "http.response.body")
+        return Reply(called, self.now(), start["status"], headers, content)
 
 
 def _are_done(calls: Sequence[asyncio.Task[Reply]]) -> bool:
