@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -197,7 +197,7 @@ class Controls(ClockControls, StateControls, JournalControls):
         fields of a TaskSearch. Raises BadRequestError.
         """
         wanted = TaskSearch(**search)
-        tasks = list(islice(self._runtime.broker.store.tasks.values(), limit if wanted.is_empty else None))
+        tasks = islice(self._runtime.broker.store.all(), limit if wanted.is_empty else None)
         return _first(limit, self._with_text(wanted, tasks) if wanted.text else self._shown(wanted, tasks))
 
     def _with_text(self, wanted: TaskSearch, tasks: Iterable[Task]) -> Iterator[payloads.ListedTask | None]:
@@ -209,7 +209,7 @@ class Controls(ClockControls, StateControls, JournalControls):
             yield None
         yield from self._shown(wanted, matching)
 
-    def _shown(self, wanted: TaskSearch, tasks: Sequence[Task]) -> Iterator[payloads.ListedTask | None]:
+    def _shown(self, wanted: TaskSearch, tasks: Iterable[Task]) -> Iterator[payloads.ListedTask | None]:
         """Those of the tasks that match now, whatever their texts."""
         broker, now = self._runtime.broker, self._runtime.clock.now()
         zone = self._runtime.config.settings.timezone

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 ShownT = TypeVar("ShownT")
@@ -38,7 +38,7 @@ class FrozenItems(Generic[ItemT, ShownT]):
     An item that changes before its turn is shown at once, before the change. Only one of these may be read at a time.
     """
 
-    def __init__(self, items: Sequence[ItemT], show: Callable[[ItemT], ShownT], watch: Watch) -> None:
+    def __init__(self, items: Iterable[ItemT], show: Callable[[ItemT], ShownT], watch: Watch) -> None:
         self._items = items
         self._show = show
         self._watch = watch

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from heapq import merge
 from itertools import islice
 
-from .slices import Slices, at_once, batches, emptied, in_order
+from .slices import Slices, at_once, batches, emptied, in_batches, in_order
 from .task import CREATED, Event, Task
 from .task_store import TaskStore
 from .times import DAY_SECONDS, SECOND
@@ -30,7 +30,7 @@ def cleanup(store: TaskStore, *, before: int, limit: int) -> Slices[int]:
     """
     latest, most = _a_day_before(before), _most_of(limit)
     runs: list[list[tuple[int, str]]] = []
-    for tasks in batches(list(store.tasks.values())):
+    for tasks in in_batches(store.all()):
         touches = ((task.touched_at // SECOND, task.id) for task in tasks)
         runs.append(sorted(touch for touch in touches if touch[0] <= latest))
         yield

@@ -94,7 +94,7 @@ def begin_dump(broker: Broker) -> dict[str, Any]:
     closed. An item None only says that others may have a turn.
     """
     store = broker.store
-    tasks = FrozenItems(list(store.tasks.values()), codec(Task).dump, store.watch_of_tasks)
+    tasks = FrozenItems(store.all(), codec(Task).dump, store.watch_of_tasks)
     pending = FrozenItems(list(store.queues.values()), Queue.pending_ids, store.watch_of_queues)
     return _parts(broker, iter(tasks), iter(pending))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from heapq import merge
+from itertools import islice
 from typing import Any, TypeAlias, TypeVar
 
 T = TypeVar("T")
@@ -31,6 +32,12 @@ def batches(items: Sequence[T], size: int = BATCH) -> Generator[Sequence[T], Non
     """The items of a sequence in parts of `size`."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def in_batches(items: Iterator[T]) -> Iterator[list[T]]:
+    """The items of an iterator in lists of `BATCH`."""
+    while batch := list(islice(items, BATCH)):
+        yield batch
 
 
 def emptied(*containers: dict[Any, Any] | list[Any] | deque[Any]) -> Slices[None]:

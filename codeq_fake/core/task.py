@@ -193,6 +193,8 @@ class Task:
     _history: list[HistoryEntry] | None = None
     #: Where it is in the pending list of its queue, which sets it; None if it is in none.
     place: int | None = field(default=None, init=False, repr=False)
+    #: Where it is in the order of all tasks of its store.
+    number: int = field(default=0, init=False, repr=False)
     #: Tells a reader that still needs the task as it is now.
     watch: Watch = field(default=UNWATCHED, init=False, repr=False)
     #: See `frozen_items`: the latest reading that needs it no more.

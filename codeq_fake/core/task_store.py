@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import add
 from typing import NamedTuple
 
 from .commands import BUILT_IN_COMMANDS, queue_name
 from .frozen_items import Watch
+from .parts import Parts
 from .profiles import Store
 from .queue import Leftovers, Queue
-from .slices import Slices, emptied
+from .slices import BATCH, Slices
 from .task import State, Task
 
 
@@ -29,6 +30,8 @@ class TaskStore:
     def __init__(self, store: Store, on_change: Callable[[], None] | None = None) -> None:
         self._store = store
         self.tasks: dict[str, Task] = {}
+        #: The same in parts, for `all`.
+        self._in_order: Parts[Task] = Parts()
         #: (tenant, queue name) -> queue.
         self.queues: dict[tuple[str, str], Queue] = {}
         self._on_change = on_change
@@ -41,7 +44,12 @@ class TaskStore:
         """Add a task, but to no queue."""
         task.command = self._commands.setdefault(task.command, task.command)
         task.watch, task.shown_in = self.watch_of_tasks, self.watch_of_tasks.reading
+        task.number = self._in_order.add(task.id, task)
         self.tasks[task.id] = task
+
+    def all(self, *, newest_first: bool = False) -> Iterator[Task]:
+        """All tasks that there are now, the oldest first. They may be read while others come and go."""
+        return (task for _, task in self._in_order.items(last_first=newest_first))
 
     def add(self, task: Task) -> bool:
         """Add a new task. Returns whether it is the only one that is ready in its priority (U3)."""
@@ -114,12 +122,16 @@ class TaskStore:
         else:
             queue.remove(task)
         del self.tasks[task.id]
+        self._in_order.discard(task.id, task.number)
 
     def clear(self) -> Slices[None]:
         """Free the memory of all tasks, in slices. Nothing may use the store any more."""
         for queue in self.queues.values():
             yield from queue.clear()
-        yield from emptied(self.tasks)
+        while self.tasks:
+            for _ in range(min(BATCH, len(self.tasks))):
+                del self.tasks[self._in_order.pop_first().id]
+            yield
 
 
 def _stats(queue: Queue) -> QueueStats:

@@ -9,7 +9,7 @@ from itertools import accumulate
 from codeq_fake.control import representations
 from codeq_fake.core import State, Task
 from codeq_fake.core.commands import queue_name
-from codeq_fake.core.slices import Slices, batches
+from codeq_fake.core.slices import Slices, in_batches
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .data import first_keys
@@ -74,14 +74,16 @@ class Depth:
 def of_fake(runtime: FakeServer, *, most: int) -> Slices[Depth]:
     """The depth of all queues together, and of the first `most` by tenant and name."""
     broker, until = runtime.broker, runtime.clock.now()
-    tasks = list(broker.store.tasks.values())
-    since = min((task.created_at for task in tasks), default=until)
+    since = until
+    for batch in in_batches(broker.store.all()):
+        since = min(since, *(task.created_at for task in batch))
+        yield
     keys = yield from first_keys(broker, most)
     spelled = yield from representations.spelled_commands(broker)
     in_all = _Changes(since, until)
     by_queue = {key: _Changes(since, until) for key in keys}
     names: dict[str, str] = {}
-    for batch in batches(tasks):
+    for batch in in_batches(broker.store.all()):
         for task in batch:
             name = names.get(task.command) or names.setdefault(task.command, queue_name(task.command))
             in_all.add(task)

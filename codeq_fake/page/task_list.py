@@ -12,7 +12,7 @@ from typing import TypeAlias
 from codeq_fake.clocks import END_OF_TIME
 from codeq_fake.control.task_search import TaskSearch, is_lease_over, is_short, is_stuck
 from codeq_fake.core import Broker, Task
-from codeq_fake.core.slices import BATCH, Slices, batches
+from codeq_fake.core.slices import BATCH, Slices, batches, in_batches
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .data import Sheet, TaskRow, end_of_wait, sheet
@@ -101,7 +101,7 @@ def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slic
     is_narrow = not wanted.is_empty
     alike: Counter[tuple[str, ...]] = Counter()
     matching: list[Task] = []
-    for batch in batches(list(reversed(broker.store.tasks.values()))):
+    for batch in in_batches(broker.store.all(newest_first=True)):
         for task in batch:
             if is_narrow and not wanted.matches(task, broker, now):
                 continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from codeq_fake.core.pending_list import PendingList
 from codeq_fake.core.slices import at_once
 from codeq_fake.core.task import State, Task
+from tests.core.support import Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,6 +54,20 @@ def test_whatever_happens_the_order_is_that_of_a_plain_list() -> None:
     assert ids(pending) == expected == [task.id for _, task in pending.items() if task is not None]
     assert all([task_id for task_id, _ in reader] == then for reader, then in readers)
     assert {task.id for task in tasks if task.place is not None} == set(expected)
+
+
+def test_all_tasks_are_read_as_they_are_at_one_instant_in_both_directions() -> None:
+    server = Server()
+    tasks = [server.create() for _ in range(1000)]
+    store = server.broker.store
+    oldest_first, newest_first = store.all(), store.all(newest_first=True)
+    assert next(oldest_first) is tasks[0]
+    for task in (*tasks[::2], server.create()):
+        store.remove(task)
+    server.create()
+    assert [*oldest_first] == tasks[1:]
+    assert [*newest_first] == tasks[::-1]
+    assert [*store.all()] == [*store.tasks.values()]
 
 
 def test_an_id_that_is_left_and_a_duplicate_have_their_places_but_no_task() -> None:
