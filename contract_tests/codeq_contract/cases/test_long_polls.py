@@ -6,7 +6,7 @@ import pytest
 
 from codeq_contract.driver import TASKS
 from codeq_contract.recordings.times import MILLISECOND, SECOND
-from codeq_contract.suite.case import checks, needs, timed
+from codeq_contract.suite.case import checks, needs, timed, unless
 from codeq_contract.suite.case_context import CaseContext
 
 pytestmark = timed
@@ -109,6 +109,7 @@ def test_a_long_poll_gets_a_task_that_is_given_back_meanwhile(
 
 @checks("K9.7")
 @needs("long_poll", "known_settings")
+@unless("pebble")
 def test_a_long_poll_gets_a_task_whose_lease_runs_out(contract: CaseContext) -> None:
     task = contract.leased(3)
     found = contract.worker.claim(task["command"], waitSeconds=25)
