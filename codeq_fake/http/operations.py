@@ -1,4 +1,7 @@
-"""The table of operations: the 17 routes of the contract, their callers (A5 to A8) and their limits (L1)."""
+"""The table of operations: the 17 routes of the contract, their callers (A5 to A8) and their limits (L1).
+
+Each handler names its clause.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,6 @@ class Operation:
     `limit` is the rate limit's scope and operation (L1).
     """
 
-    clause: str
     name: str
     method: str
     path: str
@@ -51,13 +53,10 @@ _TOPIC = _ADMIN + "/topics/{name}"
 
 #: Paths without an id are looked up first (`routes`). The others are tried in this order, the most used ones first.
 OPERATIONS = (
+    Operation("claim", "POST", f"{_TASKS}/claim", worker_calls.claim, "worker", bodies.CLAIM, "codeq:claim", _CLAIM),
+    Operation("create", "POST", _TASKS, producer_calls.create, "producer", bodies.CREATE, limit=_CREATE),
+    Operation("submit", "POST", f"{_TASK}/result", worker_calls.submit, "worker", bodies.SUBMIT, "codeq:result"),
     Operation(
-        "R3", "claim", "POST", f"{_TASKS}/claim", worker_calls.claim, "worker", bodies.CLAIM, "codeq:claim", _CLAIM
-    ),
-    Operation("R1", "create", "POST", _TASKS, producer_calls.create, "producer", bodies.CREATE, limit=_CREATE),
-    Operation("R8", "submit", "POST", f"{_TASK}/result", worker_calls.submit, "worker", bodies.SUBMIT, "codeq:result"),
-    Operation(
-        "R5",
         "heartbeat",
         "POST",
         f"{_TASK}/heartbeat",
@@ -66,12 +65,11 @@ OPERATIONS = (
         bodies.HEARTBEAT,
         "codeq:heartbeat",
     ),
-    Operation("R7", "nack", "POST", f"{_TASK}/nack", worker_calls.nack, "worker", bodies.NACK, "codeq:nack"),
-    Operation("R6", "abandon", "POST", f"{_TASK}/abandon", worker_calls.abandon, "worker", None, "codeq:abandon"),
-    Operation("R12", "get", "GET", _TASK, task_calls.get, "reader"),
-    Operation("R13", "result", "GET", f"{_TASK}/result", task_calls.result, "reader"),
+    Operation("nack", "POST", f"{_TASK}/nack", worker_calls.nack, "worker", bodies.NACK, "codeq:nack"),
+    Operation("abandon", "POST", f"{_TASK}/abandon", worker_calls.abandon, "worker", None, "codeq:abandon"),
+    Operation("get", "GET", _TASK, task_calls.get, "reader"),
+    Operation("result", "GET", f"{_TASK}/result", task_calls.result, "reader"),
     Operation(
-        "R2",
         "create_batch",
         "POST",
         f"{_TASKS}/batch",
@@ -81,7 +79,6 @@ OPERATIONS = (
         limit=_CREATE,
     ),
     Operation(
-        "R4",
         "claim_batch",
         "POST",
         f"{_TASKS}/claim/batch",
@@ -92,7 +89,6 @@ OPERATIONS = (
         _CLAIM,
     ),
     Operation(
-        "R9",
         "submit_batch",
         "POST",
         f"{_TASKS}/batch/results",
@@ -102,7 +98,6 @@ OPERATIONS = (
         "codeq:result",
     ),
     Operation(
-        "R10",
         "subscribe",
         "POST",
         _SUBSCRIPTIONS,
@@ -112,7 +107,6 @@ OPERATIONS = (
         "codeq:subscribe",
     ),
     Operation(
-        "R11",
         "renew",
         "POST",
         f"{_SUBSCRIPTION}/heartbeat",
@@ -121,10 +115,9 @@ OPERATIONS = (
         bodies.RENEW,
         "codeq:subscribe",
     ),
-    Operation("R14", "queues", "GET", f"{_ADMIN}/queues", admin_calls.queues, "admin"),
-    Operation("R15", "queue", "GET", f"{_ADMIN}/queues/{{command}}", admin_calls.queue, "admin"),
+    Operation("queues", "GET", f"{_ADMIN}/queues", admin_calls.queues, "admin"),
+    Operation("queue", "GET", f"{_ADMIN}/queues/{{command}}", admin_calls.queue, "admin"),
     Operation(
-        "R16",
         "cleanup",
         "POST",
         f"{_ADMIN}/tasks/cleanup",
@@ -133,7 +126,7 @@ OPERATIONS = (
         bodies.CLEANUP,
         limit=_CLEANUP,
     ),
-    Operation("R17", "metrics", "GET", "/metrics", metrics, "anyone"),
+    Operation("metrics", "GET", "/metrics", metrics, "anyone"),
 )
 
 #: The names of those that claim tasks.
@@ -141,8 +134,8 @@ CLAIMS = frozenset({"claim", "claim_batch"})
 
 #: On versions that have topics.
 TOPIC_OPERATIONS = (
-    Operation("G2", "raft_status", "GET", "/v1/codeq/raft/status", topic_calls.raft_status, "reader"),
-    Operation("G3", "put_topic", "PUT", _TOPIC, topic_calls.put, "admin", bodies.NONE),
-    Operation("G3", "topic", "GET", _TOPIC, topic_calls.get, "admin"),
-    Operation("G3", "delete_topic", "DELETE", _TOPIC, topic_calls.delete, "admin"),
+    Operation("raft_status", "GET", "/v1/codeq/raft/status", topic_calls.raft_status, "reader"),
+    Operation("put_topic", "PUT", _TOPIC, topic_calls.put, "admin", bodies.NONE),
+    Operation("topic", "GET", _TOPIC, topic_calls.get, "admin"),
+    Operation("delete_topic", "DELETE", _TOPIC, topic_calls.delete, "admin"),
 )

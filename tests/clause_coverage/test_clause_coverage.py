@@ -18,6 +18,7 @@ from codeq_fake.clause_coverage.coverage import changes, clauses, facts
 from codeq_fake.core import errors as core_errors
 from codeq_fake.http import OPERATIONS
 from codeq_fake.testing import FakeCodeQ
+from tests.clauses import CLAUSE_OF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -185,9 +186,9 @@ def test_all_clauses_but_a_header_and_the_races_were_recorded() -> None:
     assert bare == ["R20", *numbered("Z", 6)]
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.clause)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: CLAUSE_OF[operation.name])
 def test_a_route_is_called_in_each_recording_that_it_names(operation: Operation) -> None:
-    (entry,) = (entry for entry in coverage({})["clauses"] if entry["id"] == operation.clause)
+    (entry,) = (entry for entry in coverage({})["clauses"] if entry["id"] == CLAUSE_OF[operation.name])
     path = path_of(operation)
     for name in entry["recordings"]:
         assert any(method == operation.method and path.fullmatch(called) for method, called in calls(name)), name
@@ -196,8 +197,8 @@ def test_a_route_is_called_in_each_recording_that_it_names(operation: Operation)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_a_call_touches_its_route_and_what_it_does(operation: Operation) -> None:
     ids = touched((operation.name, "")).keys()
-    assert [id_ for id_ in ids if id_ in {each.clause for each in OPERATIONS}] == [operation.clause]
-    assert ids - COMMON - {operation.clause}
+    assert [id_ for id_ in ids if id_ in {CLAUSE_OF[each.name] for each in OPERATIONS}] == [CLAUSE_OF[operation.name]]
+    assert ids - COMMON - {CLAUSE_OF[operation.name]}
 
 
 @pytest.mark.parametrize("reason", BEFORE_THE_CORE)
@@ -205,14 +206,14 @@ def test_a_refusal_before_the_core_touches_its_clause(reason: str) -> None:
     refusing = [operation for operation in OPERATIONS if BEFORE_THE_CORE[reason](operation)]
     assert refusing
     for operation in refusing:
-        assert touched((operation.name, reason)).keys() - COMMON - {operation.clause}, operation.name
+        assert touched((operation.name, reason)).keys() - COMMON - {CLAUSE_OF[operation.name]}, operation.name
 
 
 @pytest.mark.parametrize(
     ("operation", "reason"), [(name, reason) for name, reasons in REFUSED.items() for reason in reasons.split()]
 )
 def test_a_refusal_of_the_core_touches_its_clause(operation: str, reason: str) -> None:
-    (route,) = (each.clause for each in OPERATIONS if each.name == operation)
+    (route,) = (CLAUSE_OF[each.name] for each in OPERATIONS if each.name == operation)
     assert touched((operation, reason)).keys() - COMMON - {route}
 
 

@@ -13,6 +13,7 @@ from codeq_fake.http import OPERATIONS
 from codeq_fake.testing import FakeCodeQ
 from tests.auth.support import NOW as SIGNED_AT
 from tests.auth.support import SECOND, jwks, mint
+from tests.clauses import CLAUSE_OF
 from tests.http.support import CLAIM, TASKS
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ RIGHTS = {
     "anyone": ("R17",),
 }
 RIGHT_OF = {clause: right for right, clauses in RIGHTS.items() for clause in clauses}
-WORKERS = [operation for operation in OPERATIONS if RIGHT_OF[operation.clause].startswith("codeq:")]
-TAKEN = [operation for operation in OPERATIONS if RIGHT_OF[operation.clause] in {"producer", "admin"}]
+WORKERS = [operation for operation in OPERATIONS if RIGHT_OF[CLAUSE_OF[operation.name]].startswith("codeq:")]
+TAKEN = [operation for operation in OPERATIONS if RIGHT_OF[CLAUSE_OF[operation.name]] in {"producer", "admin"}]
 
 
 def call(codeq: FakeCodeQ, token: str, operation: Operation) -> httpx.Response:
@@ -51,12 +52,12 @@ def refusal(reply: httpx.Response) -> tuple[int, str]:
     return reply.status_code, reply.json()["error"]
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.clause)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: CLAUSE_OF[operation.name])
 def test_each_route_has_the_right_and_scope_of_section_1(operation: Operation) -> None:
-    assert RIGHT_OF[operation.clause] == (operation.scope or operation.right)
+    assert RIGHT_OF[CLAUSE_OF[operation.name]] == (operation.scope or operation.right)
 
 
-@pytest.mark.parametrize("operation", [*WORKERS, *TAKEN], ids=lambda operation: operation.clause)
+@pytest.mark.parametrize("operation", [*WORKERS, *TAKEN], ids=lambda operation: CLAUSE_OF[operation.name])
 def test_a1_a2_a_bearer_token_is_required(codeq: FakeCodeQ, operation: Operation) -> None:
     path = operation.path.replace("{id}", "x").replace("{command}", "x")
     with codeq.client(headers={"authorization": " "}) as client:
@@ -65,18 +66,18 @@ def test_a1_a2_a_bearer_token_is_required(codeq: FakeCodeQ, operation: Operation
         assert refusal(client.request(operation.method, path)) == (401, "invalid Authorization format")
 
 
-@pytest.mark.parametrize("operation", WORKERS, ids=lambda operation: operation.clause)
+@pytest.mark.parametrize("operation", WORKERS, ids=lambda operation: CLAUSE_OF[operation.name])
 def test_a5_a_worker_needs_the_routes_scope(codeq: FakeCodeQ, operation: Operation) -> None:
     assert refusal(call(codeq, "scopeless", operation)) == (403, "missing scope")
     assert call(codeq, "worker", operation).status_code not in {401, 403}
 
 
-@pytest.mark.parametrize("operation", WORKERS, ids=lambda operation: operation.clause)
+@pytest.mark.parametrize("operation", WORKERS, ids=lambda operation: CLAUSE_OF[operation.name])
 def test_a4_a_producer_is_no_worker(codeq: FakeCodeQ, operation: Operation) -> None:
     assert refusal(call(codeq, "producer", operation)) == (401, "invalid audience: [codeq-producer]")
 
 
-@pytest.mark.parametrize("operation", TAKEN, ids=lambda operation: operation.clause)
+@pytest.mark.parametrize("operation", TAKEN, ids=lambda operation: CLAUSE_OF[operation.name])
 def test_a4_a_worker_is_no_producer(codeq: FakeCodeQ, operation: Operation) -> None:
     assert refusal(call(codeq, "worker", operation)) == (401, "invalid audience: [codeq-worker]")
 

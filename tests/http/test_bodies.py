@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.http import OPERATIONS
+from tests.clauses import CLAUSE_OF
 from tests.http.support import CLAIM, CLEANUP, NOW, SUBSCRIPTIONS, TASKS
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 #: R16 and R11 accept a bad body.
 STRICT = [
-    operation for operation in OPERATIONS if operation.body is not None and operation.clause not in {"R11", "R16"}
+    operation
+    for operation in OPERATIONS
+    if operation.body is not None and CLAUSE_OF[operation.name] not in {"R11", "R16"}
 ]
 LIMITED = "rateLimit: {producer: &x {requestsPerMinute: 1, burstSize: 1}, worker: *x, admin: *x}"
 
@@ -36,9 +39,9 @@ def error(reply: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("body", ["", " ", "no JSON", "{", "[]", '"text"', "7", '{"a":1,}', "\ufeff{}", '{"a":NaN}'])
-@pytest.mark.parametrize("operation", STRICT, ids=lambda operation: operation.clause)
+@pytest.mark.parametrize("operation", STRICT, ids=lambda operation: CLAUSE_OF[operation.name])
 def test_b2_a_bad_body_is_refused(codeq: FakeCodeQ, operation: Operation, body: str) -> None:
-    text = "invalid request body" if operation.clause == "R8" else "invalid body"
+    text = "invalid request body" if CLAUSE_OF[operation.name] == "R8" else "invalid body"
     with codeq.client(caller_of(operation)) as client:
         assert error(client.post(path_of(operation), content=body)) == (400, text)
 
@@ -182,14 +185,14 @@ def test_b2_an_abandon_reads_no_body(codeq: FakeCodeQ, worker: httpx.Client, bod
     assert worker.post(f"{TASKS}/{task.id}/abandon", content=body).json() == {"status": "requeued"}
 
 
-@pytest.mark.parametrize("operation", STRICT, ids=lambda operation: operation.clause)
+@pytest.mark.parametrize("operation", STRICT, ids=lambda operation: CLAUSE_OF[operation.name])
 def test_b3_the_token_is_checked_before_the_body(codeq: FakeCodeQ, operation: Operation) -> None:
     with codeq.client(headers={"authorization": ""}) as anonymous:
         assert error(anonymous.post(path_of(operation), content="no JSON")) == (401, "missing Authorization header")
 
 
 @pytest.mark.parametrize(
-    "operation", [each for each in STRICT if each.right == "worker"], ids=lambda operation: operation.clause
+    "operation", [each for each in STRICT if each.right == "worker"], ids=lambda operation: CLAUSE_OF[operation.name]
 )
 def test_b3_then_the_scope_is_checked(codeq: FakeCodeQ, operation: Operation) -> None:
     with codeq.client("scopeless") as client:
@@ -198,10 +201,12 @@ def test_b3_then_the_scope_is_checked(codeq: FakeCodeQ, operation: Operation) ->
 
 @pytest.mark.codeq(yaml=LIMITED)
 @pytest.mark.parametrize(
-    "operation", [each for each in OPERATIONS if each.limit is not None], ids=lambda operation: operation.clause
+    "operation",
+    [each for each in OPERATIONS if each.limit is not None],
+    ids=lambda operation: CLAUSE_OF[operation.name],
 )
 def test_b3_then_the_rate_limit_and_then_the_body(codeq: FakeCodeQ, operation: Operation) -> None:
-    strict = operation.clause != "R16"
+    strict = CLAUSE_OF[operation.name] != "R16"
     with codeq.client(caller_of(operation)) as client, codeq.client("scopeless") as scopeless:
         first, second = (client.post(path_of(operation), content="no JSON") for _ in range(2))
         assert first.status_code == (400 if strict else 200)

@@ -12,6 +12,7 @@ from codeq_fake.clocks import WallClock
 from codeq_fake.http import OPERATIONS
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
+from tests.clauses import CLAUSE_OF
 from tests.http.support import TASKS, V1, Connection, ask, bearer, request_scope
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ def example(path: str) -> str:
     return re.sub(r":\w+", "x", path)
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.clause)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: CLAUSE_OF[operation.name])
 def test_r1_to_r17_each_route_has_its_method_and_path(operation: Operation) -> None:
     path = re.sub(r"\{(\w+)\}", r":\1", operation.path)
-    assert SURFACE[operation.clause] == f"{operation.method} {path}"
+    assert SURFACE[CLAUSE_OF[operation.name]] == f"{operation.method} {path}"
 
 
 @pytest.mark.parametrize("clause", SURFACE)
