@@ -60,5 +60,7 @@ def read_plan(text: str) -> Plan:
             Event(float(at), str(kind), str(target), dict(more)) for at, kind, target, more in data["events"]
         )
         return Plan(int(data["seed"]), events)
-    except (KeyError, TypeError, ValueError) as error:
-        raise PlanError(f"not a plan: {error!r}") from None
+    except KeyError as missing:
+        raise PlanError(f"not a plan: it has no {missing.args[0]}") from None
+    except (TypeError, ValueError) as error:
+        raise PlanError(f"not a plan: {error}") from None

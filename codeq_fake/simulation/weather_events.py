@@ -38,6 +38,10 @@ class Between:
         value = random.uniform(self.least, self.most)
         return round(value, 1 if value >= 1 else 2)
 
+    def takes(self, value: object) -> bool:
+        """Whether a plan may say this. It may go beyond the bounds."""
+        return isinstance(value, int | float)
+
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
@@ -48,6 +52,10 @@ class OneOf:
     def draw(self, random: Random) -> Argument:
         """One value."""
         return random.choice(self.values)
+
+    def takes(self, value: object) -> bool:
+        """Whether a plan may say this: one of the words, or any number."""
+        return value in self.values or (isinstance(value, int | float) and not isinstance(self.values[0], str))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,12 @@ class EventKind:
         """What an event of this kind may happen to: one of these hosts, or the server."""
         return hosts if self.place == "host" else (SERVER,)
 
+    def takes(self, arguments: Mapping[str, object]) -> bool:
+        """Whether a plan may give an event of this kind these arguments."""
+        return arguments.keys() == self.arguments.keys() and all(
+            self.arguments[key].takes(value) for key, value in arguments.items()
+        )
+
     def draw(self, name: str, at: float, target: str, random: Random) -> Event:
         """An event of this kind."""
         return Event(at, name, target, {key: choice.draw(random) for key, choice in self.arguments.items()})
@@ -87,12 +101,16 @@ def end_of(event: Event) -> float:
 
 
 def check_plan(plan: Plan, hosts: Mapping[str, object]) -> None:
-    """Check that a plan names only kinds and hosts that there are. Raises PlanError."""
+    """Check that a plan names only kinds, hosts and arguments that there are. Raises PlanError."""
     for event in plan.events:
-        if event.kind not in KINDS:
+        kind = KINDS.get(event.kind)
+        if kind is None:
             raise PlanError(f"the plan has an event of the kind {event.kind!r}; known are {', '.join(KINDS)}")
-        if KINDS[event.kind].place == "host" and event.target not in hosts:
+        if kind.place == "host" and event.target not in hosts:
             raise PlanError(f"the plan names the host {event.target!r}; this test has {', '.join(hosts) or 'none'}")
+        if not kind.takes(event.arguments):
+            needed = ", ".join(kind.arguments) or "nothing"
+            raise PlanError(f"the plan has {event.kind} with {dict(event.arguments)}; it needs {needed}")
 
 
 # Hosts.

@@ -205,6 +205,7 @@ def test_one_run_is_repeated_by_its_seed(holding: Path) -> None:
         (["FILE", "--seed", "1"], "add ::TEST, one of test_nothing, test_more"),
         (["missing.py"], "missing.py: there is no such Python file"),
         (["FILE::test_more", "--plan", "x"], "--plan: not a plan"),
+        (["FILE::test_more", "--plan", '{"form":1}'], "--plan: not a plan: it has no events"),
         (["FILE::test_more", "--plan", json.dumps({"form": 99})], "--plan: this plan has form 99"),
         (["FILE", "--runs", "0"], "0 is not in the range"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
@@ -102,6 +103,30 @@ def test_a_plan_for_other_hosts_or_with_other_kinds_is_refused() -> None:
     with pytest.raises(PlanError, match="an event of the kind 'earthquake'; known are kill, power_cut"):
         check_plan(Plan(1, (Event(1, "earthquake", "worker-1"),)), hosts)
     check_plan(Plan(1, (Event(1, "store_restart", "codeq", {"lasts": 5}),)), hosts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "says"),
+    [
+        ("pause", {}, "the plan has pause with {}; it needs lasts"),
+        ("pause", {"lasts": 5, "seconds": 1}, "it needs lasts"),
+        ("pause", {"lasts": "long"}, "it needs lasts"),
+        ("proxy_error", {"status": "502", "times": 1}, "it needs status, times"),
+        ("partition", {"way": "home", "lasts": 5}, "it needs way, lasts"),
+        ("reset", {"lasts": 5}, "it needs nothing"),
+    ],
+)
+def test_a_plan_with_other_arguments_is_refused(kind: str, arguments: dict[str, Any], says: str) -> None:
+    with pytest.raises(PlanError, match=re.escape(says)):
+        check_plan(Plan(1, (Event(1, kind, "worker-1", arguments),)), {"worker-1": None})
+
+
+def test_a_plan_by_hand_may_go_beyond_what_is_drawn() -> None:
+    events = (
+        Event(1, "pause", "worker-1", {"lasts": 500}),
+        Event(2, "proxy_error", "worker-1", {"status": 500, "times": 3}),
+    )
+    check_plan(Plan(1, events), {"worker-1": None})
 
 
 ACTS: Mapping[str, tuple[dict[str, Any], list[str], str]] = {
