@@ -52,8 +52,9 @@ def _seconds(text: str) -> int:
 
 def _result(call: Call) -> Reply:
     task, record = call.broker.result(call.params["id"])
-    if record.result is not None:
-        record = replace(record, result=read_back(record.result))
+    read = record.result and read_back(record.result)
+    if read is not record.result:
+        record = replace(record, result=read)
     long = LongTexts()
     written, finished = rendering.record(record, call.zone, long), rendering.task(task, call.zone, long)
     return long.reply(f'{{"result":{written},"task":{finished}}}')

@@ -20,13 +20,15 @@ LARGEST_POLICY = 16 * 1024
 _POLICY = wire.StrictStruct(
     "Policy",
     "queuetopic.Policy",
-    {
-        "priorityTiers": "[]int",
-        "maxAttempts": "int",
-        "deadLetterTopicRef": "string",
-        "retentionSeconds": "int",
-        "maxConsumers": "int",
-    },
+    wire.Struct(
+        {
+            "priorityTiers": wire.LIST_OF(wire.INT),
+            "maxAttempts": wire.INT,
+            "deadLetterTopicRef": wire.STRING,
+            "retentionSeconds": wire.INT,
+            "maxConsumers": wire.INT,
+        }
+    ),
 )
 _RAFT_STATUS = replies.json('{"enabled":false,"numGroups":0}')
 

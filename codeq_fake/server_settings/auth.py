@@ -153,8 +153,13 @@ def _jwks(source: str, value: object) -> JwksAuth:
     for name, wanted in (("issuer", issuer), ("audience", audience)):
         if not wanted:
             raise SettingsError(f"{source}: no {name}; it must be the {name} that tokens of this side have")
-    timeout = _take(source, config, "httpTimeout", int) / _NANOSECONDS
-    return JwksAuth(url, issuer, audience, timeout if timeout > 0 else 5.0, document)
+    return JwksAuth(url, issuer, audience, _timeout(source, config), document)
+
+
+def _timeout(source: str, config: Mapping[str, Any]) -> float:
+    """How many seconds a fetch of keys may take."""
+    seconds = _take(source, config, "httpTimeout", int) / _NANOSECONDS
+    return seconds if seconds > 0 else 5.0
 
 
 def _can_be_fetched(url: str) -> bool:

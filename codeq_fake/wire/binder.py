@@ -97,6 +97,9 @@ def _read(kind: Kind, held: Any) -> Any:  # noqa: ANN401 - as above
     if held is None:
         return None
     if isinstance(kind, LIST_OF):
+        if held.length is None:
+            return None
+        zero = 0 if kind.item is INT else ""
         items = [_read(kind.item, item) for item in held.items[: held.length]]
-        return None if held.length is None else ["" if item is None else item for item in items]
+        return [zero if item is None else item for item in items]
     return t1_text(held) if kind in (ANY, OBJECT) else held

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from .binder import bind
 from .encoder import go_quote, quote_byte
 from .scanner import MAX_DEPTH, Members, Number, Value, int64, scan
-from .schema import BadBody, fold
+from .schema import INT, LIST_OF, STRING, BadBody, Kind, Struct, fold
 
 _SPACE = " \t\n\r"
 _DIGITS = "0123456789"
@@ -23,11 +23,14 @@ class StrictError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StrictStruct:
-    """A Go struct: its name, its full type, and its fields with their types, each `int`, `string` or `[]int`."""
+    """A Go struct: its name, its full type, and its fields, which are STRING, INT or lists of these."""
 
     name: str
     type: str
-    fields: Mapping[str, str]
+    body: Struct
+
+
+_NO_FIELDS = StrictStruct("", "struct {}", Struct({}))
 
 
 def decode_strictly(body: bytes, struct: StrictStruct) -> dict[str, Any]:
@@ -35,12 +38,13 @@ def decode_strictly(body: bytes, struct: StrictStruct) -> dict[str, Any]:
     # As Go, by bytes: an error text shows a byte.
     text = body.decode("latin-1")
     end = _end_of_value(text, 0)
-    fields = _bind(scan(body[:end]), struct)
+    value = scan(body[:end])
+    _check(value, struct)
     try:
         next_end = _end_of_value(text, end)
     except _NoValue:
-        return fields
-    _bind(scan(body[end:next_end]), StrictStruct("", "struct {}", {}))
+        return bind(value, struct.body)
+    _check(scan(body[end:next_end]), _NO_FIELDS)
     raise StrictError("only one JSON object is allowed")
 
 
@@ -48,37 +52,41 @@ class _NoValue(StrictError):
     """There is only white space."""
 
 
-def _bind(value: Value, struct: StrictStruct) -> dict[str, Any]:
-    """The fields in a value. Raises the first error, in the order of the members."""
+def _check(value: Value, struct: StrictStruct) -> None:
+    """Raise the first error, in the order of the members."""
     if value is None:
-        return {}
+        return
     if not isinstance(value, Members):
         raise StrictError(f"json: cannot unmarshal {_kind(value)} into Go value of type {struct.type}")
-    names = {fold(name): name for name in struct.fields}
-    fields: dict[str, Any] = {}
     for written, member in value.pairs:
-        name = names.get(fold(written))
+        name = struct.body.folded.get(fold(written))
         if name is None:
             raise StrictError(f"json: unknown field {go_quote(written)}")
-        if member is not None:
-            fields[name] = _value(member, struct.fields[name], f"{struct.name}.{name}")
-        elif struct.fields[name] == "[]int":
-            fields.pop(name, None)
-    return fields
+        _check_field(member, struct.body.fields[name], f"{struct.name}.{name}")
 
 
-def _value(value: Value, wanted: str, field: str) -> Any:  # noqa: ANN401 - of the type `wanted`
-    """The value of a field, whose type is written as in Go. Raises StrictError if it has another."""
-    if wanted == "[]int" and isinstance(value, list):
-        return [0 if item is None else _value(item, "int", field) for item in value]
-    if wanted == "string" and isinstance(value, str):
-        return value
+def _check_field(value: Value, wanted: Kind, field: str) -> None:
+    """Raise StrictError if the value of a field is of another type."""
+    if value is None or (wanted is STRING and isinstance(value, str)):
+        return
+    if isinstance(wanted, LIST_OF) and isinstance(value, list):
+        for item in value:
+            _check_field(item, wanted.item, field)
+        return
     kind = _kind(value)
-    if wanted == "int" and isinstance(value, Number):
+    if wanted is INT and isinstance(value, Number):
         with suppress(BadBody):
-            return int64(value.literal)
+            int64(value.literal)
+            return
         kind = f"number {value.literal}"
-    raise StrictError(f"json: cannot unmarshal {kind} into Go struct field {field} of type {wanted}")
+    raise StrictError(f"json: cannot unmarshal {kind} into Go struct field {field} of type {_go_type(wanted)}")
+
+
+def _go_type(kind: Kind) -> str:
+    """How Go writes the type of a field."""
+    if isinstance(kind, LIST_OF):
+        return f"[]{_go_type(kind.item)}"
+    return "string" if kind is STRING else "int"
 
 
 def _kind(value: Value) -> str:

@@ -330,6 +330,7 @@ def test_the_body_of_a_policy_is_read_strictly(contract: CaseContext, texts: dic
     [
         (b'"maxAttempts":\t9 , "PRIORITYTIERS" : [ 2 ,0, 1 ],"maxattempt\xc5\xbf":3 ', [0, 1, 2], 3),
         (b'"priorityTiers":[1,2],"priorityTiers":[3],"maxAttempts":3,"maxAttempts":null', [3], 3),
+        (b'"priorityTiers":[5,6],"priorityTiers":[1],"priorityTiers":[null,null],"maxAttempts":1', [1, 6], 1),
         (b'"priorityTiers":[1,2],"priorityTiers":null,"priorityTiers":[null,9],"maxAttempts":100', [0, 9], 100),
     ],
 )
