@@ -19,7 +19,7 @@ from .counters import LATENCY_BOUNDS
 from .effects import CallbackDue
 from .queue import PRIORITIES
 from .rate_limits import SCOPES
-from .slices import Slices, batches
+from .slices import Slices, batches, emptied, in_batches
 from .subscriptions import MODES, Subscription
 from .task import Record, State, Status, Task
 
@@ -76,14 +76,15 @@ def contradictions(broker: Mapping[str, Any]) -> Iterator[str | None]:
 def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str | None]:
     """A sentence for each id that is there more than once, or is empty."""
     counts: Counter[str] = Counter()
-    for part in batches(list(ids)):
+    for part in in_batches(iter(ids)):
         counts.update(part)
         yield None
-    for task_id, times in counts.items():
-        if times > 1:
-            yield f"{noun} {task_id} is there {times} times"
-        if not task_id:
-            yield f"a {noun} has no id"
+    for rows in in_batches(iter(counts.items())):
+        yield from (f"{noun} {task_id} is there {times} times" for task_id, times in rows if times > 1)
+        yield None
+    if "" in counts:
+        yield f"a {noun} has no id"
+    yield from emptied(counts)
 
 
 def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str | None]:
@@ -92,9 +93,12 @@ def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str | Non
     for part in batches(tasks):
         states.update((task.id, task.state) for task in part)
         yield None
-    listed = dict.fromkeys(ready)
+    listed: dict[str, None] = {}
+    for ids in batches(ready):
+        listed.update(dict.fromkeys(ids))
+        yield None
     is_wrong = len(listed) < len(ready)
-    for ids in batches(list(listed)):
+    for ids in batches(ready):
         is_wrong = is_wrong or any(states.get(task_id) not in _MAY_BE_LISTED for task_id in ids)
         yield None
     for part in batches(tasks):
@@ -102,6 +106,7 @@ def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str | Non
         yield None
     if is_wrong:
         yield "ready does not list exactly the tasks that are READY, each once"
+    yield from emptied(states, listed)
 
 
 def _wrong_values(task: Task) -> Iterator[str]:
