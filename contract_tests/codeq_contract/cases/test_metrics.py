@@ -190,6 +190,8 @@ def test_a_client_that_accepts_gzip_gets_metrics_compressed(contract: CaseContex
     contract.producer.created(contract.command())
     plain = contract.anonymous.get("/metrics", Accept_Encoding="identity")
     packed = contract.anonymous.get("/metrics", Accept_Encoding="gzip")
+    assert (plain.status, packed.status) == (200, 200)
+    assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8; escaping=values"
     assert "content-encoding" not in plain.headers
     assert packed.headers["content-encoding"] == "gzip"
     assert packed.headers["content-type"] == plain.headers["content-type"]
