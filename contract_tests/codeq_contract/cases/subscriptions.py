@@ -17,6 +17,13 @@ def subscribed(contract: CaseContext, hook: Hook, command: str, **fields: Any) -
     return subscription
 
 
+def with_retry(contract: CaseContext) -> None:
+    """A task ends whose callback is sent twice."""
+    hook = contract.hook(500)
+    contract.worker.submit(contract.leased(webhook=hook.url))
+    contract.clock.eventually(lambda: len(hook.received) == 2, within=contract.patience)
+
+
 def counts(hooks: Sequence[Hook]) -> list[int]:
     """How many notices each got."""
     return [len(hook.received) for hook in hooks]

@@ -17,6 +17,7 @@ pytestmark = core
     [
         ({"extendSeconds": 600}, 600),
         ({"extendSeconds": 10}, 10),
+        ({"extendSeconds": 1}, 1),
         ({"extendSeconds": 0}, 300),
         ({"extendSeconds": -40}, 300),
         ({}, 300),

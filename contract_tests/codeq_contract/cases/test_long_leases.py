@@ -125,8 +125,9 @@ def test_the_longest_lease_is_292_years(contract: CaseContext) -> None:
 
 @checks("K11.10")
 @timed
-def test_a_wrapped_lease_of_a_fraction_lasts_a_second_on_redis(contract: CaseContext) -> None:
-    command, seconds = contract.command(), 18446744074
+@pytest.mark.parametrize("seconds", [18446744074, 18446744075])
+def test_a_wrapped_lease_lasts_its_whole_seconds_and_at_least_one_on_redis(contract: CaseContext, seconds: int) -> None:
+    command = contract.command()
     contract.producer.created(command)
     reply = contract.worker.claim(command, leaseSeconds=seconds)
     assert reply.status == 200

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from codeq_contract.cases.subscriptions import counts, subscribed, two_groups
+from codeq_contract.cases.subscriptions import counts, subscribed, two_groups, with_retry
 from codeq_contract.driver import TICK, Answer
 from codeq_contract.recordings.format import signature
 from codeq_contract.recordings.times import MILLISECOND, SECOND, parse_moment
@@ -404,6 +404,16 @@ def test_an_expired_subscription_of_a_built_in_command_is_swept(contract: CaseCo
             assert server.worker.renew(at_the_sweep).status == 404
         server.clock.sleep(7)
         assert [server.worker.renew(each).status for each in (swept, live, kept)] == [404, 200, 200]
+
+
+@checks("U9.5")
+@needs("variants")
+def test_the_sweep_comes_no_sooner_because_of_a_callback(contract: CaseContext) -> None:
+    with contract.server({}) as server:
+        expired = subscribed(server, server.hook(), "GENERATE_MASTER", ttlSeconds=1)
+        with_retry(server)
+        server.clock.sleep(2)
+        assert server.worker.renew(expired).status == 200
 
 
 @checks("U9.5")

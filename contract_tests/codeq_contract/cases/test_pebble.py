@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from codeq_contract.cases.subscriptions import counts, subscribed, two_groups
+from codeq_contract.cases.subscriptions import counts, subscribed, two_groups, with_retry
 from codeq_contract.driver import TASKS, Span
 from codeq_contract.driver.server_settings import TRACING
 from codeq_contract.recordings.times import MILLISECOND, SECOND, moment_text, parse_moment
@@ -65,6 +65,14 @@ def test_nothing_but_a_claim_of_its_command_and_tenant_moves_a_due_task(contract
     contract.worker.submit(contract.leased())
     assert contract.worker.seen(created.json) == created.json
     assert contract.worker.claimed(command)["id"] == created.json["id"]
+
+
+@webhooks
+@checks("P1.2")
+def test_the_reaper_looks_no_sooner_because_of_a_callback(contract: CaseContext) -> None:
+    task = contract.leased(600)
+    with_retry(contract)
+    assert contract.worker.seen(task) == task
 
 
 @timed
@@ -369,6 +377,7 @@ def test_every_create_sends_a_notice_where_no_throttle_is_asked_for(contract: Ca
         contract.producer.created(command)
     contract.caller("other_producer").created(command)
     contract.producer.create_batch([{"command": command, "payload": 1}] * 2)
+    contract.producer.created(command, delaySeconds=3600)
     assert len(hook.received) == 6
 
 

@@ -127,6 +127,10 @@ class TimeBounds:
 
     def throttle_end(self, called: int, returned: int, seconds: int) -> Span:
         """When a subscription, notified between `called` and `returned`, may be notified again (U5, K8)."""
+        if self.exact and self.store.reaper:  # it has no keys that expire
+            return Span(called + seconds * SECOND, returned + seconds * SECOND)
+        if self.exact:
+            return Span(self.store.gone_from(called, seconds), self.store.gone_from(returned, seconds))
         return _with_rounding(called, returned, seconds)
 
 
