@@ -70,7 +70,7 @@ def test_a_deployment_is_verified_by_one_command_and_left_as_it_was(tmp_path: Pa
     live = [task for task in shown if task["status"] in ("PENDING", "IN_PROGRESS")]
     assert [task for task in live if task["lastKnownLocation"] != "DELAYED_ZSET"] == []
     assert {task["id"]: task["command"] for task in live} == run.report.left_behind
-    assert f"left behind: {len(live)} delayed task" in run.output
+    assert (f"left behind: {len(live)} delayed task" in run.output) is bool(live), "few cases leave one"
     assert (run.report.settings["backoff_base"], run.report.settings["max_attempts"]) == ("1", "5 (assumed)")
 
 
