@@ -12,7 +12,7 @@ from typing import TypeAlias
 from codeq_fake.clocks import END_OF_TIME
 from codeq_fake.control.task_search import TaskSearch, is_lease_over, is_short, is_stuck
 from codeq_fake.core import Broker, Task
-from codeq_fake.core.slices import BATCH, Slices, batches, in_batches
+from codeq_fake.core.slices import BATCH, Slices, batches, emptied, in_batches
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .data import Sheet, TaskRow, end_of_wait, sheet
@@ -112,10 +112,12 @@ def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slic
             if not search.state or search.state in filters:
                 matching.append(task)
         yield
-    total = len(matching)
+    total, shown = len(matching), matching
     if (order := ORDERS.get(search.sort)) is not None:
-        matching = yield from _first(matching[::-1], order, broker, number * size)  # of equal ones, the oldest first
-    part = sheet(matching, number, size=size, total=total)
+        matching.reverse()  # of equal ones, the oldest first
+        shown = yield from _first(matching, order, broker, number * size)
+    part = sheet(shown, number, size=size, total=total)
+    yield from emptied(matching)
     counts: Counter[str] = Counter()
     for filters, count in alike.items():
         counts.update(dict.fromkeys(filters, count))
