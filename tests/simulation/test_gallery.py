@@ -9,12 +9,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from codeq_fake.simulation.log import Entry
 from codeq_fake.simulation.runs import run_once
 from codeq_fake.simulation.weather import Weather
-from tests.simulation.gallery.scenarios import SCENARIOS, Scenario
+from tests.simulation.gallery.scenarios import SCENARIOS, Scenario, no_lease_is_left_behind
+from tests.simulation.worlds import STARTED_AT, Run
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "broken-workers.md"
 
@@ -38,6 +42,19 @@ def test_the_survey_runs_in_other_processes_and_prints_a_line_for_each_program()
     command = [sys.executable, "-m", "tests.simulation.gallery", *options]
     survey = subprocess.run(command, cwd=PAGE.parents[2], capture_output=True, text=True, check=True)
     assert re.fullmatch(r"program .*\nno_heartbeat +1, 1 +1  none\n", survey.stdout)
+
+
+def test_a_process_does_not_leave_behind_what_the_one_before_it_held(run: Run) -> None:
+    task = run.create()
+    run.claim("worker-1", lease=60)
+    run.advance(10)
+    run.heartbeat("worker-1", task)
+    log = [Entry(0.0, "worker-1", "started"), Entry(20.0, "worker-1", "ended")]
+    world: Any = SimpleNamespace(requests=run.requests, fake=run.fake, started_at=STARTED_AT, log=log)
+    with pytest.raises(AssertionError, match=r"worker-1 ended at .* and still held"):
+        no_lease_is_left_behind(world)
+    log.insert(1, Entry(15.0, "worker-1", "started again"))
+    no_lease_is_left_behind(world)
 
 
 @each_scenario

@@ -76,16 +76,22 @@ def no_order_is_nacked_to_death(world: World) -> None:
 
 
 def no_lease_is_left_behind(world: World) -> None:
-    """A worker that has ended by itself holds no lease that it has ever renewed."""
+    """A worker that has ended by itself holds no lease that it has renewed since its start."""
     leases = Leases(world.requests, world.fake.tasks(), world.started_at)
+    started: dict[str, float] = {}
     for entry in world.log:
-        if entry.text == "ended":
-            left = [task.id for task in world.fake.tasks() if _was_renewed(leases, task.id, entry.host, entry.at)]
+        if entry.text in ("started", "started again"):
+            started[entry.host] = entry.at
+        elif entry.text == "ended":
+            held = [task.id for task in world.fake.tasks() if leases.is_held(task.id, entry.host, entry.at)]
+            left = [task_id for task_id in held if _renewed(leases, task_id, entry.at) >= started[entry.host]]
             assert not left, f"{entry.host} ended at {entry.at:.1f} s and still held {left}"
 
 
-def _was_renewed(leases: Leases, task_id: str, host: str, at: float) -> bool:
-    return leases.is_held(task_id, host, at) and leases.history(task_id, at)[-1]["what"] == "heartbeat"
+def _renewed(leases: Leases, task_id: str, at: float) -> float:
+    """When the lease of a held task was renewed, 0 if it never was."""
+    last = leases.history(task_id, at)[-1]
+    return leases.moment(last["at"]) if last["what"] == "heartbeat" else 0.0
 
 
 def each_order_is_reported(world: World) -> None:
