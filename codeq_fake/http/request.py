@@ -65,9 +65,7 @@ class Call:
         """The fields of the body. Raises BadBody (B2)."""
         if self.decoded is None:
             return wire.decode(self.body, struct)
-        if isinstance(self.decoded, BadBody):
-            raise self.decoded
-        return self.decoded
+        return _fields_of(self.decoded)
 
     def decode_leniently(self, struct: Struct) -> dict[str, Any]:
         """The fields of a body. A bad one has none."""
@@ -84,6 +82,12 @@ class Call:
     def header(self, name: bytes) -> str:
         """A header's value, or an empty text."""
         return self.headers.get(name, b"").decode("latin-1")
+
+
+def _fields_of(decoded: dict[str, Any] | BadBody) -> dict[str, Any]:
+    if isinstance(decoded, BadBody):
+        raise decoded
+    return decoded
 
 
 class ClientGone(Exception):
