@@ -280,6 +280,18 @@ def test_a_bad_body_is_refused(contract: CaseContext, path: str, body: bytes) ->
     assert caller.post(path, body).refusal == (400, "invalid body")
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        pytest.param(f"{TASKS}/claim/batch", {"commands": [1], "count": 1}, marks=checks("B2.2")),
+        pytest.param(CLAIM, {"commands": [1]}, marks=checks("B2.3")),
+        pytest.param(SUBSCRIPTIONS, {"callbackUrl": "http://127.0.0.1:9/x", "eventTypes": [1]}, marks=checks("B2.5")),
+    ],
+)
+def test_a_list_of_names_has_no_numbers(contract: CaseContext, path: str, body: object) -> None:
+    assert contract.worker.post(path, body).refusal == (400, "invalid body")
+
+
 @checks("B2.6", "S2.6")
 @pytest.mark.parametrize(
     "body",
