@@ -268,3 +268,11 @@ def refusals(contract: CaseContext) -> Iterator[tuple[int, Reply]]:
         ),
     )
     yield 500, contract.worker.post(f"{TASKS}/none/heartbeat", {}, X_Request_Id="my-id")
+
+
+@core
+@checks("R19.21")
+@pytest.mark.parametrize("path", ["/v1/codeq/raft/status", "/v1/codeq/admin/topics/a"])
+def test_there_are_no_routes_of_the_main_branch(contract: CaseContext, path: str) -> None:
+    reply = contract.admin.get(path)
+    assert (reply.status, reply.body) == (404, b"404 page not found")
