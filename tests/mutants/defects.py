@@ -22,10 +22,11 @@ from codeq_fake.core.task import Event
 from codeq_fake.core.task_store import TaskStore
 from codeq_fake.core.times import SECOND
 from codeq_fake.http import rendering
-from codeq_fake.webhooks import Composer, sender
+from codeq_fake.webhooks import Composer, Sender
 
 if TYPE_CHECKING:
     from codeq_fake.core import Task
+    from codeq_fake.core.slices import Slices
 
 Apply = Callable[[pytest.MonkeyPatch], None]
 
@@ -426,10 +427,10 @@ def notice_for_the_first_task_ever(patch: pytest.MonkeyPatch) -> None:
 
 @defect("U4.13")
 def notice_not_redirected(patch: pytest.MonkeyPatch) -> None:
-    def redirected(right: Callable[..., Any], request: Any, answer: Any) -> Any:
-        return None if b"notificationId" in request.body else right(request, answer)
+    def redirected(right: Callable[..., Any], self: Sender, request: Any, answer: Any) -> Any:
+        return None if b"notificationId" in request.body else right(self, request, answer)
 
-    _instead(patch, sender, "_redirected", redirected)
+    _instead(patch, Sender, "_redirected", redirected)
 
 
 @defect("U8.1")
@@ -621,10 +622,10 @@ def scope_not_checked(patch: pytest.MonkeyPatch) -> None:
 
 @defect("M3.2")
 def cleanup_of_live_tasks(patch: pytest.MonkeyPatch) -> None:
-    def cleanup(right: Callable[..., int], self: TaskStore, *, before: int, limit: int) -> int:
+    def cleanup(right: Callable[..., Slices[int]], self: Broker, *, before: int, limit: int) -> Slices[int]:
         return right(self, before=before + 24 * 3600 * SECOND, limit=limit)
 
-    _instead(patch, TaskStore, "cleanup", cleanup)
+    _instead(patch, Broker, "cleanup", cleanup)
 
 
 @defect("L1.2")

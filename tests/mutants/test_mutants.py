@@ -9,7 +9,7 @@ import pytest
 
 from codeq_contract.clauses import FACTS
 from tests.mutants.building import FAKE
-from tests.mutants.defects import named
+from tests.mutants.defects import DEFECTS, Defect, named
 from tests.mutants.histories import laws_broken
 from tests.mutants.mutants import MUTANTS, facts_of_cases
 from tests.mutants.run import built_in, failed_cases
@@ -30,6 +30,12 @@ def test_each_mutant_of_a_file_is_a_change_of_one_place_that_breaks_a_fact_with_
             assert not file or text.count(mutant.old) == 1, mutant.name
             assert not file or mutant.old != mutant.new, mutant.name
             compile(text.replace(mutant.old, mutant.new), f"{file} as {mutant.name}", "exec")
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_what_a_defect_changes_is_there(defect: Defect) -> None:
+    with built_in(defect):
+        pass
 
 
 def test_no_two_mutants_of_a_fact_are_alike() -> None:
