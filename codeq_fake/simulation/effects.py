@@ -124,5 +124,10 @@ def why_not_held(leases: Leases, entry: Effect) -> str:
 
 
 def is_excused(leases: Leases, entry: Effect) -> bool:
-    """Whether the host could not know that it did not hold the task: a race, or the task was deleted."""
-    return not leases.history(entry.task, entry.at) or leases.race(entry.task, entry.at) != ""
+    """Whether the host could not know that it did not hold the task.
+
+    A race took it away, the task was deleted, or a result of the host's was under way for so long that it ended a later
+    claim.
+    """
+    is_gone = not leases.history(entry.task, entry.at)
+    return is_gone or leases.race(entry.task, entry.at) != "" or leases.is_ended_late(entry.task, entry.host, entry.at)

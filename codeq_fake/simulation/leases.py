@@ -65,6 +65,8 @@ class Leases:
         self._times = {task.id: [self.moment(event["at"]) for event in task.history] for task in self._tasks.values()}
         #: (number of a request, task) -> when it was carried out.
         self._carried_out: dict[tuple[int, str], float] = {}
+        #: The events of requests: task, and the event's number in its history -> when the request had arrived.
+        self._arrived: dict[tuple[str, int], float] = {}
         #: Task -> since when the server promised which end of its lease.
         self._ends: dict[str, list[tuple[float, float]]] = {}
         #: The events whose requests are known: task, and the event's number in its history.
@@ -77,6 +79,7 @@ class Leases:
                 index = self._event_of(request, touched.id, taken)
                 if index is not None:
                     taken.add((touched.id, index))
+                    self._arrived[touched.id, index] = (request.arrived - started_at) / _SECOND
                     if request.status != _NO_REPLY:
                         self._answered.add((touched.id, index))
                     moment = self._carried_out[request.n, touched.id] = self._times[touched.id][index]
@@ -124,6 +127,17 @@ class Leases:
             return False
         claims = [event for event in history if event["what"] == "claimed"]
         return bool(claims) and claims[-1]["by"] == worker and at < self.end(task_id, at)
+
+    def is_ended_late(self, task_id: str, worker: str, at: float) -> bool:
+        """Whether a worker's result has ended a task by a moment, and had arrived before the worker claimed it again.
+
+        The server knows the holder of a task by its token only, so a result of an earlier claim ends the later one.
+        """
+        history = self.history(task_id, at)
+        if not history or history[-1]["what"] not in _EVENTS["submit"] or history[-1]["by"] != worker:
+            return False
+        claimed = max(n for n, event in enumerate(history) if event["what"] == "claimed")
+        return self._arrived.get((task_id, len(history) - 1), inf) < self._times[task_id][claimed]
 
     def holdings(self, task_id: str) -> Iterator[Holding]:
         """Who held a task, one after another."""

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from codeq_fake.simulation.effects import Effects
+from codeq_fake.simulation.effects import Effect, Effects, is_excused
 from codeq_fake.simulation.leases import Leases
 from tests.simulation.worlds import SECOND, STARTED_AT, Run
 
@@ -110,6 +110,31 @@ def test_a_charge_after_the_result_fails(run: Run) -> None:
     outside.effects.record(1, task=task)
     with pytest.raises(AssertionError, match=r"did not hold the task any more \(completed at 0\.0 s\)"):
         outside.effects.assert_under_lease()
+
+
+def claimed_again(run: Run, task: str, *, arrived: int) -> Leases:
+    """Worker-1 claims a task three times, last at 95 s. A result that arrived at this moment ends it at 98 s."""
+    for seconds in (65, 30, 3):
+        run.claim("worker-1")
+        run.advance(seconds)
+    run.finish("worker-1", task)
+    *others, result = run.requests
+    late = result._replace(arrived=STARTED_AT + arrived * SECOND)
+    return Leases((*others, late), run.fake.tasks(), STARTED_AT)
+
+
+def test_a_result_of_an_earlier_claim_that_ends_a_later_one_excuses_its_worker(run: Run) -> None:
+    """The server knows a holder by its token, so it takes a result that was under way for long for the new lease."""
+    task = run.create()
+    leases = claimed_again(run, task, arrived=94)
+    assert is_excused(leases, Effect(99.0, "worker-1", 1, task))
+    assert not is_excused(leases, Effect(99.0, "worker-2", 1, task))
+
+
+def test_a_result_of_the_last_claim_excuses_no_one(run: Run) -> None:
+    task = run.create()
+    leases = claimed_again(run, task, arrived=95)
+    assert not is_excused(leases, Effect(99.0, "worker-1", 1, task))
 
 
 def test_a_race_of_the_server_excuses_a_worker(run: Run) -> None:
