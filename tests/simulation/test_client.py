@@ -21,7 +21,7 @@ Record = Callable[..., None]
 
 
 @pytest.mark.slow(seconds=15)
-@simulate(runs=30, weather=Weather(span=60))
+@simulate(runs=100, weather=Weather(span=60))
 async def test_each_order_is_charged_once_and_the_shop_hears_of_it(world: World) -> None:
     charges, reports = world.effects("charge"), world.effects("report")
     all_are_created = asyncio.Event()
