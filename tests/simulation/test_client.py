@@ -20,7 +20,7 @@ COMMAND, ORDERS = "CHARGE", 6
 Record = Callable[..., None]
 
 
-@pytest.mark.slow(seconds=15)
+@pytest.mark.slow(seconds=40)
 @simulate(runs=100, weather=Weather(span=60))
 async def test_each_order_is_charged_once_and_the_shop_hears_of_it(world: World) -> None:
     charges, reports = world.effects("charge"), world.effects("report")
