@@ -125,6 +125,6 @@ def _number(literal: str) -> float:
 def _json_complaint(data: bytes) -> str:
     """Go's message for bytes that are not JSON; exact if they do not even start like JSON."""
     start = data.lstrip(b" \t\r\n")[:1]
-    if not start or start in _JSON_STARTS:
+    if start in _JSON_STARTS:  # as an empty one is
         return "unexpected end of JSON input"
     return f"invalid character {quote_byte(start[0])} looking for beginning of value"

@@ -205,6 +205,7 @@ def test_a_token_that_is_no_jwt_is_refused(contract: CaseContext, token: str) ->
         (jwt(b'{"alg":7}'), NO_ALGORITHM),
         (jwt(b'{"alg":"None"}'), "token is unverifiable: signing method (alg) is unavailable"),
         (jwt(signed_by(b"7")), f"{KEYFUNC}: missing kid in token header"),
+        (jwt(signed_by(b'""')), f"{KEYFUNC}: missing kid in token header"),
         (jwt(signed_by(b'"\\ud800"')), f"{KEYFUNC}: key \ufffd not found in JWKS"),
         (jwt(signed_by(b'"\xff"')), f"{KEYFUNC}: key \ufffd not found in JWKS"),
         *(
