@@ -84,7 +84,11 @@ def test_a_repeated_list_is_read_into_the_one_before(contract: CaseContext) -> N
     assert (shown, third) == ([["2", 3, 7], ["1", None, 7]], {"error": "invalid command"})
     lists = [f'["x","{command}"]', '["y"]', "[null,null]"]
     body = "{" + ",".join(f'"commands":{each}' for each in lists) + "}"
-    assert contract.worker.post(CLAIM, body.encode()).json["id"] == first["task"]["id"]
+    claimed = contract.worker.post(CLAIM, body.encode()).json
+    assert claimed["id"] == first["task"]["id"]
+    contract.worker.abandon(claimed)
+    batch = contract.worker.post(f"{CLAIM}/batch", body.replace("}", ',"count":1}').encode())
+    assert [task["id"] for task in batch.json["tasks"]] == [claimed["id"]]
 
 
 @checks("B1.29")
