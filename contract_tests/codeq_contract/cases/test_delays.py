@@ -112,6 +112,14 @@ def test_a_task_for_now_is_pending(contract: CaseContext) -> None:
     assert task["lastKnownLocation"] == "PENDING_LIST"
 
 
+@checks("C6.23")
+def test_a_task_for_the_next_nanosecond_is_delayed(contract: CaseContext) -> None:
+    later = contract.clock.now() + contract.time_bounds.server_skew + 1
+    reply = contract.producer.create(contract.command(), runAt=moment_text(later))
+    contract.surely_before(reply, later)
+    assert (reply.status, reply.json["lastKnownLocation"]) == (202, "DELAYED_ZSET")
+
+
 @checks("C6.10")
 @pytest.mark.parametrize(
     ("minutes", "offset", "location"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
-from joserfc import jwt
+from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
@@ -72,7 +72,10 @@ class Signer:
         header = {"alg": identity.alg or "RS256", **({"kid": kid} if kid else {}), "typ": "JWT"}
         if header["alg"].startswith(("none", "HS")):
             return self._unsafe(header, claims)
-        return jwt.encode(header, claims, self._elliptic if is_elliptic else self._key, algorithms=[header["alg"]])
+        key = self._elliptic if is_elliptic else self._key
+        # Half of a surrogate pair is no UTF-8, and is escaped.
+        payload = json.dumps(claims, ensure_ascii=False).encode(errors="backslashreplace")
+        return jws.serialize_compact(header, payload, key, algorithms=[header["alg"]])
 
     def _unsafe(self, header: Mapping[str, str], claims: Mapping[str, Any]) -> str:
         """A token that no library makes: unsigned, or signed with the public key as a secret."""

@@ -31,11 +31,10 @@ _AT_A_TIME = 500
 def main(names: tuple[str, ...], minutes: float, processes: int | None, *, sample: bool, listed: bool) -> None:
     """Print the changes that survive; the exit code is 1 if there is one that is not listed."""
     results = Results(keeps=not sample)
-    tried = {"", *([] if sample else ["open"])}
     chosen = [
         name
         for name, change in changes().items()
-        if name.startswith(names or "") and name not in results.verdicts and (listed or reason_of(change) in tried)
+        if name.startswith(names or "") and name not in results.verdicts and (listed or not reason_of(change))
     ]
     files = children.drawn({change.file for change in changes().values()})
     order = sorted((changes()[name] for name in children.drawn(chosen)), key=lambda change: files.index(change.file))
