@@ -19,6 +19,11 @@ class Watch:
         #: The number of the latest reading.
         self.reading = 0
 
+    def tell(self, item: object) -> None:
+        """Tell the reader, if there is one, that `item` is about to change."""
+        if self.before_change is not None:
+            self.before_change(item)
+
 
 #: That of what is in no store.
 UNWATCHED = Watch()

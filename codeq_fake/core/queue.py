@@ -85,8 +85,7 @@ class Queue:
 
     def put(self, task: Task) -> bool:
         """Append to the pending list of its priority. Returns whether that list was empty (U3)."""
-        if self._watch.before_change is not None:
-            self._watch.before_change(self)
+        self._watch.tell(self)
         ready = self.pending.get(task.priority)
         if ready is None:
             ready = self.add_list(task.priority)
@@ -104,8 +103,7 @@ class Queue:
 
     def take(self) -> Task | None:
         """Remove and return the next task: priority 9 first, first in first out within a priority (K4)."""
-        if self._watch.before_change is not None:
-            self._watch.before_change(self)
+        self._watch.tell(self)
         for ready in self.pending.values():
             if ready:
                 task = ready.pop()
@@ -118,8 +116,7 @@ class Queue:
 
         The next `take` drops it and skips that priority.
         """
-        if self._watch.before_change is not None:
-            self._watch.before_change(self)
+        self._watch.tell(self)
         for ready in self.pending.values():
             if ready:
                 ready.insert_duplicate()
@@ -128,8 +125,7 @@ class Queue:
 
     def remove_duplicate_id(self) -> bool:
         """Remove what `insert_duplicate_id` put in. Returns whether it was still there."""
-        if self._watch.before_change is not None:
-            self._watch.before_change(self)
+        self._watch.tell(self)
         removed = [ready.remove_duplicate() for ready in self.pending.values()]
         return any(removed)
 
@@ -198,8 +194,7 @@ class Queue:
 
     def remove(self, task: Task) -> None:
         """Remove a task from every part of the queue (M3)."""
-        if self._watch.before_change is not None:
-            self._watch.before_change(self)
+        self._watch.tell(self)
         if task.place is not None:
             self.pending[task.priority].remove(task)
         self.delayed.pop(task.id, None)
@@ -212,8 +207,7 @@ class Queue:
         """Remove a task, but leave its id where it was (P8)."""
         left = self.leftovers = self.leftovers or Leftovers()
         if task.place is not None:
-            if self._watch.before_change is not None:
-                self._watch.before_change(self)
+            self._watch.tell(self)
             self.pending[task.priority].leave_id(task)
         elif self.delayed.pop(task.id, None):
             left.delayed.add((task.visible_at, task.id))

@@ -231,8 +231,7 @@ class Task:
 
     def begin_change(self) -> None:
         """Let a reader take what it still needs of the task. `apply` calls it, and so does what changes no state."""
-        if self.watch.before_change is not None:
-            self.watch.before_change(self)
+        self.watch.tell(self)
 
     def apply(self, event: Event, *, by: str, now: int) -> None:
         """Change the state as the table says. Nothing else changes a task's state. It is the first change of an event.
