@@ -19,6 +19,8 @@ import click
 from .output import FAILED, MISUSED, Number, exit_with, say, tell
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from codeq_fake.simulation.runs import Outcome
     from codeq_fake.simulation.search import Simulation
 
@@ -41,6 +43,7 @@ _PACKAGE = Path(__file__).parents[1]
 @click.option("--plan", "plan_text", metavar="PLAN", help="Repeat a run with this weather, as a failure prints it.")
 @click.option("--processes", type=click.IntRange(min=1), help="How many processes run. The default is all cores.")
 @click.option("--story", type=click.Path(dir_okay=False, path_type=Path), help="Write the story of a failure as HTML.")
+@click.option("--quiet", "-q", is_flag=True, help="Do not show how far the search is.")
 def simulate(
     *,
     file: str,
@@ -52,32 +55,42 @@ def simulate(
     plan_text: str | None,
     processes: int | None,
     story: Path | None,
+    quiet: bool,
 ) -> None:
     """Search for a failing run of simulations.
 
     FILE is a Python file whose tests have the decorator codeq_fake.simulation.simulate; FILE::TEST is one of them. The
-    search ends at the first failure, and prints its seed, the smallest weather that causes it, and what happened. Exit
-    code 1 says that a run has failed.
+    search ends at the first failure, and prints its seed, the smallest weather that causes it, and what happened.
+    Meanwhile it shows on standard error how far it is. Exit code 1 says that a run has failed.
     """
+    from codeq_fake.clocks.clock import stopwatch  # noqa: PLC0415 - other commands need none of it
+
+    from .search_display import progress_console  # noqa: PLC0415 - as above
+
     path_text, _, name = file.partition("::")
     path = Path(path_text)
     simulations = _simulations(path, name)
+    console = progress_console(quiet=quiet)
     if seed is not None or plan_text is not None:
-        _repeat(_only(simulations), seed, plan_text, story)
+        _repeat(_only(simulations), seed, plan_text, story, console)
         return
-    from codeq_fake.clocks.clock import stopwatch  # noqa: PLC0415 - other commands need none of it
-
     until = None if minutes is None else stopwatch() + round(minutes * _SECONDS_PER_MINUTE * _SECOND)
     for simulation in simulations:
         begin = simulation.first_seed if first_seed is None else first_seed
         seeds = range(begin, begin + (runs or simulation.runs))
-        done = _search(path, simulation, seeds, until=until, processes=processes or os.cpu_count() or 1, story=story)
+        count = processes or os.cpu_count() or 1
+        done, failing = _search(path, simulation, seeds, until=until, processes=count, console=console)
+        if failing is not None:
+            outcome = simulation.run(failing)
+            _fail(simulation, outcome, _smallest(simulation, outcome, console), story)
         if compare:
-            _compare(path, simulation, seeds[:done:_COMPARED])
+            _compare(path, simulation, seeds[:done:_COMPARED], console)
         click.echo(f"{simulation.name}: {done} runs hold")
 
 
-def _repeat(simulation: Simulation, seed: int | None, plan_text: str | None, story: Path | None) -> None:
+def _repeat(
+    simulation: Simulation, seed: int | None, plan_text: str | None, story: Path | None, console: Console
+) -> None:
     """Run once, and say what came of it."""
     from codeq_fake.simulation.plan import PlanError, read_plan  # noqa: PLC0415 - other commands need none of it
 
@@ -86,19 +99,23 @@ def _repeat(simulation: Simulation, seed: int | None, plan_text: str | None, sto
     except PlanError as error:
         exit_with(f"--plan: {error}", MISUSED)
     if simulation.fails(outcome):
-        _fail(simulation, outcome, simulation.smallest(outcome) if plan_text is None else outcome, story)
+        _fail(simulation, outcome, _smallest(simulation, outcome, console) if plan_text is None else outcome, story)
     click.echo(f"{simulation.name}: the run with seed {outcome.plan.seed} holds")
 
 
 def _search(
-    path: Path, simulation: Simulation, seeds: range, *, until: int | None, processes: int, story: Path | None
-) -> int:
-    """Run on several processes until the first failure, which ends the command. Return how many runs there were."""
+    path: Path, simulation: Simulation, seeds: range, *, until: int | None, processes: int, console: Console
+) -> tuple[int, int | None]:
+    """Run on several processes until the first failure. Return how many runs there were, and the seed that fails."""
     from codeq_fake.clocks.clock import stopwatch  # noqa: PLC0415 - as above
+
+    from .search_display import SearchDisplay  # noqa: PLC0415 - as above
 
     runs = 0
     failing: list[int] = []
-    with _pool(processes) as pool:
+    seconds = None if until is None else (until - stopwatch()) / _SECOND
+    display = SearchDisplay(console, simulation.name, most=len(seeds), done_text="runs hold", seconds=seconds)
+    with _pool(processes) as pool, display:
         chunks = (seeds[begin : begin + _CHUNK] for begin in range(0, len(seeds), _CHUNK))
         pending: dict[Future[int | None], int] = {}
         while not failing:
@@ -111,11 +128,9 @@ def _search(
                 runs += pending.pop(future)
                 seed = future.result()
                 failing += [] if seed is None else [seed]
+            display.show(runs)
         pool.shutdown(cancel_futures=True)
-    if failing:
-        outcome = simulation.run(min(failing))
-        _fail(simulation, outcome, simulation.smallest(outcome), story)
-    return runs
+    return runs, min(failing, default=None)
 
 
 def failing_seed(path: Path, name: str, seeds: range) -> int | None:
@@ -124,17 +139,21 @@ def failing_seed(path: Path, name: str, seeds: range) -> int | None:
     return None if failure is None else failure.plan.seed
 
 
-def _compare(path: Path, simulation: Simulation, seeds: range) -> None:
+def _compare(path: Path, simulation: Simulation, seeds: range, console: Console) -> None:
     """Run these seeds in two processes, and end the command where their histories differ."""
-    with _pool(1) as one, _pool(1) as other:
+    from .search_display import SearchDisplay  # noqa: PLC0415 - as above
+
+    display = SearchDisplay(console, simulation.name, most=len(seeds), done_text="histories are equal")
+    with _pool(1) as one, _pool(1) as other, display:
         digests = [pool.map(digest, repeat(path), repeat(simulation.name), seeds) for pool in (one, other)]
-        for seed, first, second in zip(seeds, *digests, strict=True):
+        for done, (seed, first, second) in enumerate(zip(seeds, *digests, strict=True), start=1):
             if first != second:
                 say(
                     f"seed {seed} of {simulation.name} has another history in each process: the program uses what the",
                     "simulation does not control, such as the order of a set, the id of an object, or a file",
                 )()
                 sys.exit(FAILED)
+            display.show(done)
 
 
 def digest(path: Path, name: str, seed: int) -> str:
@@ -144,6 +163,14 @@ def digest(path: Path, name: str, seed: int) -> str:
 
 def _pool(processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
+
+
+def _smallest(simulation: Simulation, outcome: Outcome, console: Console) -> Outcome:
+    """The same failure with as little weather as possible."""
+    console.print(
+        f"seed {outcome.plan.seed} fails; looking for the smallest weather that still breaks it", markup=False
+    )
+    return simulation.smallest(outcome)
 
 
 def _fail(simulation: Simulation, outcome: Outcome, smallest: Outcome, story: Path | None) -> NoReturn:

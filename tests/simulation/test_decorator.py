@@ -77,6 +77,7 @@ def found(shop: Path, test: str, *arguments: str) -> Result:
 def test_a_failure_is_repeated_by_the_printed_command(shop: Path) -> None:
     failure = found(shop, "test_orders_are_charged_once", "--seed", str(SEED))
     assert failure.exit_code == 1
+    assert failure.stderr == f"seed {SEED} fails; looking for the smallest weather that still breaks it\n"
     assert "The smallest weather that still breaks it" in failure.output
     reason = next(line for line in failure.output.splitlines() if line.startswith("AssertionError: charge of"))
     command = next(line for line in failure.output.splitlines() if "--plan" in line)
