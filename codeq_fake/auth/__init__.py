@@ -5,4 +5,4 @@ from __future__ import annotations
 from .authenticator import Authenticator
 from .caller import Caller, Forbidden, Refusal, Unauthenticated
 from .identities import Identity, Tokens, identities_of, read_identities
-from .keys import KeysNeeded, fetch_url, with_keys
+from .jwks import KeysNeeded, fetch_url, with_keys

@@ -10,7 +10,7 @@ from codeq_fake.server_settings import ADMIN_SCOPE, WORKER_SCOPES, Auth, Setting
 
 from .caller import Authentication, Caller, Forbidden, Unauthenticated, role_of, with_strict_tenant
 from .identities import IdentitiesProvider, Identity, Kind
-from .keys import Fetch, fetch_url
+from .jwks import Fetch, fetch_url
 from .providers import Provider, provider_of
 
 #: The number of header values that are remembered for each kind of route.

@@ -15,7 +15,7 @@ from codeq_fake.server_settings import ADMIN_SCOPE, Auth, MultiAuth, Settings, S
 from . import jwt
 from .caller import Authentication, role_of
 from .claims import authenticate_claims
-from .keys import bad_signature
+from .jwks import bad_signature
 from .providers import Provider, as_sent
 
 Kind = Literal["producer", "worker"]

@@ -1,6 +1,6 @@
 """JWTs, parsed as the server's library does: the same checks in the same order, with the same texts (A4).
 
-`keys` checks the signature, and `claims` issuer, audience and times.
+`jwks` checks the signature, and `claims` issuer, audience and times.
 """
 
 from __future__ import annotations

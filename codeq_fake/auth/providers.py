@@ -10,7 +10,7 @@ from codeq_fake.server_settings import Auth, JwksAuth, MultiAuth, StaticAuth
 from . import jwt
 from .caller import Authentication, Caller, Unauthenticated, tenant_of
 from .claims import authenticate_claims
-from .keys import Fetch, Keys, check_signature
+from .jwks import Fetch, Keys, check_signature
 
 #: White space in bytes. In Latin-1, parts of UTF-8 characters also look like white space, but are none.
 _BLANKS = " \t\n\v\f\r"

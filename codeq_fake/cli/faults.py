@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from .control_client import Fake, Shape, calls_fake
 from .output import MISUSED, Answer, exit_with, say
-from .remote import Fake, Shape, calls_fake
 from .tables import Columns, Kind, show_table
 
 #: What the commands read of a rule, besides its conditions and arguments.

@@ -14,9 +14,9 @@ from codeq_fake.clause_coverage.coverage import changes, version_and_store
 from codeq_fake.payloads import DEFAULT_PROFILE
 from codeq_fake.serving.terminal_text import bare
 
+from .control_client import Fake, Shape, calls_fake
 from .options import ProfileName
 from .output import FAILED, Answer, exit_with, say
-from .remote import Fake, Shape, calls_fake
 from .tables import Columns, Kind, show_table
 
 if TYPE_CHECKING:

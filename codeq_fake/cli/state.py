@@ -10,8 +10,8 @@ import click
 
 from codeq_fake.serving.terminal_text import counted
 
+from .control_client import Fake, calls_fake
 from .output import FAILED, MISUSED, Answer, exit_with, say
-from .remote import Fake, calls_fake
 
 #: What the commands read of `/_fake/health`, which also answers a reset and an import.
 HEALTH = {"profile": str, "clock": str, "now": str}

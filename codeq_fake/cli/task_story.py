@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from .control_client import Fake, Shape, calls_fake, in_path
 from .journals import CALLBACK, REQUEST
 from .output import Answer, say
-from .remote import Fake, Shape, calls_fake, in_path
 from .tasks import TASK_ID, TASK_IN_FULL, attempts_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from .control_client import TASK_NAME, Fake, Shape, calls_fake, in_path
 from .output import Answer, say, tell
-from .remote import TASK_NAME, Fake, Shape, calls_fake, in_path
 from .tables import Columns, Kind, show_table
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .control_client import Fake, Target, fake_options
 from .journals import REQUEST
 from .keyboard import keyboard
 from .output import Number
-from .remote import Fake, Target, fake_options
 from .state import HEALTH
 from .tables import console
 from .tasks import LISTED_TASK, QUEUES

@@ -16,7 +16,7 @@ from codeq_fake.runtime.fake_server import FakeServer
 
 from . import representations
 from .errors import ConflictError, UnknownCallbackError, UnknownRequestError
-from .reproduction import as_pytest
+from .generated_tests import as_pytest
 
 
 class JournalControls:

@@ -15,10 +15,10 @@ from .commands import BUILT_IN_COMMANDS, is_blank, queue_name, to_claim
 from .counters import Counters
 from .effects import CallbackDue, Effect, Ids, Jitter
 from .idempotency import IdempotencyKeys
+from .pebble_reaper import Reaper
 from .profiles import Profile
 from .queue import PRIORITIES, Queue
 from .rate_limits import RateLimiter
-from .reaper import Reaper
 from .requeueing import Requeueing
 from .settings import CoreSettings
 from .slices import Slices

@@ -1,7 +1,7 @@
 """Refused requests of the operations: the status and text of each refusal (B2, B3, L1, and those of the core).
 
 Not here: the texts about tokens (`auth`: headers and scopes in `authenticator`, claims in `providers`, the form in
-`jwt`, signatures in `keys`), the 404 of an unknown path and the 400 of a bad
+`jwt`, signatures in `jwks`), the 404 of an unknown path and the 400 of a bad
 target (`replies`), and what a fault rule answers (`faults`).
 """
 

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from codeq_fake.clause_coverage.coverage import sections
 from codeq_fake.clocks import in_slices
 from codeq_fake.control import json_blocks, representations
-from codeq_fake.control.reproduction import as_pytest
+from codeq_fake.control.generated_tests import as_pytest
 from codeq_fake.control.workers import latest_claims
 from codeq_fake.core.claimability import position
 from codeq_fake.faults.recipes import REQUESTS

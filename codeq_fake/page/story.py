@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
-from codeq_fake.control.reproduction import CAUSES
+from codeq_fake.control.generated_tests import CAUSES
 from codeq_fake.core import HistoryEntry, Task
 from codeq_fake.core.durations import in_words
 from codeq_fake.core.task import ENDED, LAST_ATTEMPT, Event

@@ -23,7 +23,7 @@ from .server import ServerKind
 from .shrinking import shrink
 from .watchdog import NeverAwaitsError
 from .weather import Weather
-from .weather_events import check_plan
+from .weather_kinds import check_plan
 
 Races = Literal["tell", "fail"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from .plan import Event, Plan
-from .weather_events import KINDS, Between
+from .weather_kinds import KINDS, Between
 
 #: A length below this many seconds is not shortened further.
 _SHORTEST = 1.0

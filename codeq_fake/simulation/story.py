@@ -17,7 +17,7 @@ from .evidence import Evidence
 from .leases import RACES, Leases
 from .log import Entry, Kind
 from .plan import Plan
-from .weather_events import SERVER, describe
+from .weather_kinds import SERVER, describe
 
 _SECOND = 1_000_000_000
 _MOST_CHARACTERS = 100

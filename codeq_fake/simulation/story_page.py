@@ -19,7 +19,7 @@ from codeq_fake.testing import TaskView
 from .effects import why_not_held
 from .log import Entry
 from .story import Scene, labels_of, lanes_of, lines_of
-from .weather_events import describe, end_of
+from .weather_kinds import describe, end_of
 
 _LABEL = re.compile(r"\btask (\d+)\b")
 #: About how many times the axis names, and the distances between them (s).

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from .plan import Argument, Event, Plan
 from .weather import Weather
-from .weather_events import KINDS, Between, OneOf
+from .weather_kinds import KINDS, Between, OneOf
 
 #: The most events of a plan.
 _MOST_EVENTS = 20

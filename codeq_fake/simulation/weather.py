@@ -9,7 +9,7 @@ from random import Random
 
 from .acts import WorldActs
 from .plan import Event, Plan
-from .weather_events import KINDS
+from .weather_kinds import KINDS
 
 #: How many events of a kind come in a run that has any. Few is usual, but some faults need several of one kind.
 _COUNTS = (1, 1, 2, 2, 3, 5)
@@ -24,7 +24,7 @@ class Weather:
     """What may go wrong. Each part can be turned off: `Weather(kills=False)`.
 
     A run has only some of the kinds, and others in the next run: programs that survive everything at once may fail when
-    one kind of event comes alone, and again and again. Events begin within `span` seconds. `weather_events.KINDS` says
+    one kind of event comes alone, and again and again. Events begin within `span` seconds. `weather_kinds.KINDS` says
     how often each kind comes and how long it lasts.
 
     A clean-up deletes tasks that no worker has finished, so it is off unless asked for.

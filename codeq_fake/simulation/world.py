@@ -34,7 +34,7 @@ from .log import Entry, LostError
 from .plan import Event, Plan
 from .recording import recording
 from .server import NAME, URL, Server, ServerKind, SimulatedFake
-from .weather_events import end_of
+from .weather_kinds import end_of
 
 #: The moment at which the weather is drawn: the test has made its hosts by then (s).
 WEATHER_BEGINS = 0.5

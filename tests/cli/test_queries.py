@@ -20,7 +20,7 @@ from rich.console import Console
 from codeq_fake.cli import main
 from codeq_fake.cli import tasks as tasks_module
 from codeq_fake.cli import top as top_module
-from codeq_fake.cli.remote import Fake
+from codeq_fake.cli.control_client import Fake
 from codeq_fake.core.errors import TaskNotFound
 from codeq_fake.serving.server import listen
 from codeq_fake.testing import FakeCodeQ

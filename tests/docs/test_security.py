@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from codeq_fake.auth import keys
+from codeq_fake.auth import jwks
 from codeq_fake.auth.jwt import LONGEST as LONGEST_TOKEN
 from codeq_fake.control import argument_readers
 from codeq_fake.control.argument_readers import LARGEST_STATE
@@ -43,7 +43,7 @@ def mib(size: int) -> str:
         ("fault rules", [f"{MOST_FAULTS:,}"]),
         ("nesting of YAML and JSON in files, settings and control calls", [f"{DEEPEST} levels"]),
         ("values that the aliases of a YAML document repeat", [f"{MOST_REPEATED:,}"]),
-        ("fetch of a JWKS document", [mib(keys.LARGEST), f"{keys.INTERVAL} s between", f"first {keys.MOST_KEYS} keys"]),
+        ("fetch of a JWKS document", [mib(jwks.LARGEST), f"{jwks.INTERVAL} s between", f"first {jwks.MOST_KEYS} keys"]),
         ("items of a batch of tasks or results", [f"{LARGEST_BATCH},"]),
         ("commands of a claim or a subscription", [f"{MOST_COMMANDS:,},"]),
         ("artifacts of a request with results", [f"{MOST_ARTIFACTS:,},"]),

@@ -15,7 +15,7 @@ from codeq_fake.simulation import weather
 from codeq_fake.simulation.plan import Event, Plan, PlanError, read_plan
 from codeq_fake.simulation.strategies import plans
 from codeq_fake.simulation.weather import Weather
-from codeq_fake.simulation.weather_events import KINDS, check_plan, describe, end_of
+from codeq_fake.simulation.weather_kinds import KINDS, check_plan, describe, end_of
 from codeq_fake.testing import FakeCodeQ
 from tests.simulation.worlds import HOSTS, NotedWorld
 

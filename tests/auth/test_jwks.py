@@ -16,7 +16,7 @@ from joserfc.errors import SecurityWarning
 from joserfc.jwk import RSAKey
 
 from codeq_fake.auth import Authenticator, KeysNeeded, Unauthenticated, with_keys
-from codeq_fake.auth.keys import FetchFailed, fetch_url, read_keys
+from codeq_fake.auth.jwks import FetchFailed, fetch_url, read_keys
 from codeq_fake.clocks import run
 from codeq_fake.server_settings import JwksAuth
 from tests.auth.support import CALLERS, NOW, SECOND, jwks, mint, rsa_key, settings
@@ -359,7 +359,7 @@ def test_the_time_of_a_fetch_begins_when_its_libraries_are_loaded() -> None:
     # In a separate interpreter, which has not loaded httpx.
     program = """
 import asyncio, sys
-from codeq_fake.auth.keys import FetchFailed, fetch_url
+from codeq_fake.auth.jwks import FetchFailed, fetch_url
 
 def began(_):
     print(*(library in sys.modules for library in ("anyio", "httpx")))
