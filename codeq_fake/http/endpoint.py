@@ -20,7 +20,7 @@ from . import replies
 from .decoding_process import SMALL, decode_large
 from .host_guard import HostGuard
 from .operations import AnyHandler, Operation
-from .rejection_reasons import of_rejection
+from .reasons.rejection import of_rejection
 from .rejections import REJECTIONS, RateLimited, reply_to
 from .replies import Reply, Wait
 from .request import Call, ClientGone, hang_up, read_body
@@ -64,7 +64,7 @@ class Endpoint:
         except REJECTIONS as rejection:
             rejected = type(rejection).__name__
             call.caller = _caller_of(rejection, call)
-            reason = of_rejection(rejection, call, operation)
+            reason = of_rejection(rejection, call, operation.name, scope=operation.scope, body=operation.body)
             reply = reply_to(rejection, operation.name, call.broker.profile.version, reason)
         self._record(scope, call, reply, rejected)
         await replies.send_reply(send, reply, call.request_id)

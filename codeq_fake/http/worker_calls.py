@@ -13,8 +13,8 @@ from codeq_fake.core.times import MILLISECOND, SECOND
 from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
-from .claim_reasons import of_empty_claim
 from .long_texts import LongTexts
+from .reasons.empty_claim import of_empty_claim
 from .rejections import BadRequest, reasons_of, status_and_text
 from .replies import Reply, Wait
 from .request import Call

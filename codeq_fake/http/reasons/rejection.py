@@ -8,10 +8,10 @@ from types import MappingProxyType
 from codeq_fake import wire
 from codeq_fake.auth import Forbidden, Unauthenticated
 from codeq_fake.core import Task, errors
+from codeq_fake.http.request import Call
+from codeq_fake.wire import Struct
 
-from .body_reasons import of_bad_body
-from .operations import Operation
-from .request import Call
+from .bad_body import of_bad_body
 
 #: By a text of `auth.authenticator`: what it does not say (A1 to A8). The other texts are those of a JWT library.
 _OF_TOKENS: Mapping[str, str] = MappingProxyType(
@@ -25,15 +25,15 @@ _OF_TOKENS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def of_rejection(rejection: Exception, call: Call, operation: Operation) -> str:
-    """Why the request of `call` is rejected."""
+def of_rejection(rejection: Exception, call: Call, operation: str, *, scope: str, body: Struct | None) -> str:
+    """Why the request of `call` is rejected. Its operation needs `scope`, and reads the fields of `body` if any."""
     match rejection:
         case Forbidden(text="missing scope"):
-            return f"the token lacks the scope {operation.scope} (A5)"
+            return f"the token lacks the scope {scope} (A5)"
         case Forbidden() | Unauthenticated():
             return _OF_TOKENS.get(rejection.text, rejection.text)
-        case wire.BadBody() if operation.body is not None:
-            return of_bad_body(call.body, operation.body, operation.name)
+        case wire.BadBody() if body is not None:
+            return of_bad_body(call.body, body, operation)
         case errors.EventTypeNotAllowed():
             return f"{rejection} They are: {', '.join(call.caller.event_types)}."
         case _:
