@@ -27,7 +27,6 @@ from codeq_client._api.models import (
     TopicPolicy,
 )
 from codeq_client._task import Location, Status, Task
-from codeq_client._worker.child_process import ProcessContext
 from codeq_client._worker.events import (
     ClaimFailed,
     Draining,
@@ -45,6 +44,7 @@ from codeq_client._worker.events import (
     TaskEnded,
     TaskStarted,
 )
+from codeq_client._worker.handler_process import ProcessContext
 from codeq_client._worker.handlers import Policy, Rate
 from codeq_client._worker.job import Job, TaskContext, current_task
 from codeq_client._worker.job_batches import in_batches

@@ -14,7 +14,7 @@ from typing import IO, Any
 import click
 
 from codeq_client import BlockingCodeQ, NewTask, Task
-from codeq_client._api.conversion import from_json, to_json
+from codeq_client._api.json_values import from_json, to_json
 from codeq_client._display import excerpt, printable
 
 from ._program import Number, Program, version_option

@@ -12,7 +12,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from ._api.client import CodeQ
-from ._api.conversion import dumps
+from ._api.json_values import dumps
 from ._task import Task
 from ._worker.delivery import Delivery
 from ._worker.handlers import Handler, takes_context

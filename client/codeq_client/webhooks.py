@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import anyio
 
-from codeq_client._api import decoding
+from codeq_client._api import reply_bodies
 from codeq_client._api.clock import Clock, SystemClock
 from codeq_client._api.models import Record
 
@@ -223,7 +223,7 @@ def _message(wire: Mapping[str, Any]) -> ResultCallback | QueueReady:
             raise TypeError(f"{name} is not a string")
     if "taskId" in fields:
         record = {name: value for name, value in fields.items() if name != "eventType" and value != ""}
-        return ResultCallback(fields["taskId"], fields["eventType"], decoding.record(record))
+        return ResultCallback(fields["taskId"], fields["eventType"], reply_bodies.record(record))
     return QueueReady(fields["eventType"], datetime.fromisoformat(fields["sentAt"]), fields["notificationId"])
 
 

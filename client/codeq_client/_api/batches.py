@@ -26,7 +26,7 @@ from codeq_client.errors import (
     Unavailable,
 )
 
-from . import calls, decoding, encoding, refusals, settlement
+from . import calls, refusals, reply_bodies, request_bodies, settlement
 from .models import Batch, NewTask, Record, Rejected, Submission
 from .retries import Core, Flow, may_have_acted
 
@@ -65,7 +65,7 @@ class _Operation(ABC, Generic[Item, Encoded, T]):
         """Return the value of an answer. Raises what decoding raises."""
 
 
-class _Creation(_Operation[NewTask, encoding.NewItem, Task]):
+class _Creation(_Operation[NewTask, request_bodies.NewItem, Task]):
     """Creates tasks. `keys` are the idempotency keys that were used, by index."""
 
     def __init__(self, core: Core, trace_parent: str) -> None:
@@ -73,18 +73,18 @@ class _Creation(_Operation[NewTask, encoding.NewItem, Task]):
         self._core = core
         self._trace_parent = trace_parent
 
-    def encode(self, index: int, item: NewTask) -> encoding.NewItem:
+    def encode(self, index: int, item: NewTask) -> request_bodies.NewItem:
         self.keys[index] = item.take_key()
-        return encoding.new_item(item, self.keys[index])
+        return request_bodies.new_item(item, self.keys[index])
 
     def send(
-        self, part: Part[NewTask, encoding.NewItem], deadline: float, meanwhile: Callable[[], object]
+        self, part: Part[NewTask, request_bodies.NewItem], deadline: float, meanwhile: Callable[[], object]
     ) -> Flow[list[Any]]:
         call = calls.create_batch([encoded for _, _, encoded in part], trace_parent=self._trace_parent)
         return self._core.send(call, deadline=deadline, meanwhile=meanwhile)
 
     def read(self, item: NewTask, answer: Any) -> Task | CodeQError:  # noqa: ANN401, ARG002 - as declared above
-        return decoding.task(answer["task"]) if answer.get("task") else _refusal(answer)
+        return reply_bodies.task(answer["task"]) if answer.get("task") else _refusal(answer)
 
 
 class _Ending(_Operation[Submission, bytes, Record]):
@@ -94,7 +94,7 @@ class _Ending(_Operation[Submission, bytes, Record]):
         self._core = core
 
     def encode(self, index: int, item: Submission) -> bytes:  # noqa: ARG002 - as declared above
-        return encoding.submission(item.task_id, item.result, item.error)
+        return request_bodies.submission(item.task_id, item.result, item.error)
 
     def send(self, part: Part[Submission, bytes], deadline: float, meanwhile: Callable[[], object]) -> Flow[list[Any]]:
         call = calls.submit_batch([encoded for _, _, encoded in part])
@@ -109,7 +109,7 @@ class _Ending(_Operation[Submission, bytes, Record]):
         if isinstance(answer, Record):
             return answer
         result = answer.get("result")
-        return calls.about(item.task_id, decoding.record)(result) if result else _refusal(answer)
+        return calls.about(item.task_id, reply_bodies.record)(result) if result else _refusal(answer)
 
 
 def _refusal(answer: Any) -> CodeQError:  # noqa: ANN401 - the server's object

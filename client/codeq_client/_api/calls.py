@@ -16,9 +16,9 @@ from typing import Any, Generic, TypeVar, Unpack, overload
 from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, NotFound, SubscriptionNotFound, TaskNotFound
 
-from . import decoding, encoding
+from . import reply_bodies, request_bodies
 from .arguments import check_number, check_text, instant, path_segment, texts, whole_seconds, without_surrogates
-from .conversion import dumps
+from .json_values import dumps
 from .models import (
     Artifact,
     Cleanup,
@@ -129,12 +129,12 @@ def create(  # the fields that the server takes
         run_at=run_at,
         idempotency_key=idempotency_key,
     )
-    item = encoding.new_item(new, new.take_key())
+    item = request_bodies.new_item(new, new.take_key())
     headers = _with_trace(trace_parent)
-    return Call("POST", _TASKS, Role.PRODUCER, decoding.task, item.body, repeatable=item.keyed, headers=headers)
+    return Call("POST", _TASKS, Role.PRODUCER, reply_bodies.task, item.body, repeatable=item.keyed, headers=headers)
 
 
-def create_batch(items: Sequence[encoding.NewItem], *, trace_parent: str = "") -> Call[list[Any]]:
+def create_batch(items: Sequence[request_bodies.NewItem], *, trace_parent: str = "") -> Call[list[Any]]:
     """Create at most `MAX_BATCH` tasks (R2); the answers are the server's objects (C9)."""
     body = b'{"tasks":[%b]}' % b",".join(item.body for item in items)
     repeatable, headers = all(item.keyed for item in items), _with_trace(trace_parent)
@@ -151,13 +151,15 @@ def claim(commands: Sequence[str] = (), *, lease: float = 60, wait: float = 0) -
     """
     seconds = min(whole_seconds(wait, "wait"), MAX_WAIT_SECONDS)
     body = dumps({**_claimed(commands, lease), "waitSeconds": seconds})
-    return Call("POST", f"{_TASKS}/claim", Role.WORKER, decoding.task, body, wait=seconds, on_no_content=lambda: None)
+    return Call(
+        "POST", f"{_TASKS}/claim", Role.WORKER, reply_bodies.task, body, wait=seconds, on_no_content=lambda: None
+    )
 
 
 def claim_batch(commands: Sequence[str], *, lease: float, count: int) -> Call[list[Task]]:
     """Claim at most `MAX_CLAIM_BATCH` tasks, without waiting (R4). Never repeated, as `claim`."""
     body = dumps({**_claimed(commands, lease), "count": count})
-    return Call("POST", f"{_TASKS}/claim/batch", Role.WORKER, decoding.tasks, body, on_no_content=list)
+    return Call("POST", f"{_TASKS}/claim/batch", Role.WORKER, reply_bodies.tasks, body, on_no_content=list)
 
 
 def _claimed(commands: Sequence[str], lease: float) -> dict[str, Any]:
@@ -174,24 +176,24 @@ def heartbeat(task_id: str, *, extend: float = 60) -> Call[None]:
     if not seconds:
         raise ConfigurationError("extend must be positive: the server would take its default, 300 s (H1)")
     path, body = _task_path(task_id, "heartbeat"), dumps({"extendSeconds": seconds})
-    return Call("POST", path, Role.WORKER, decoding.nothing, body, repeatable=True)
+    return Call("POST", path, Role.WORKER, reply_bodies.nothing, body, repeatable=True)
 
 
 def abandon(task_id: str) -> Call[None]:
     """Give a task back at once (R6). A blind repetition could take it from the worker that claimed it in between."""
-    return Call("POST", _task_path(task_id, "abandon"), Role.WORKER, decoding.nothing)
+    return Call("POST", _task_path(task_id, "abandon"), Role.WORKER, reply_bodies.nothing)
 
 
 def nack(task_id: str, *, delay: float | timedelta, reason: str) -> Call[Requeued]:
     """Give a task back as not done (R7). Not repeated, as `abandon`. Without a delay the server chooses one (N3)."""
     body = {"delaySeconds": whole_seconds(delay, "delay"), "reason": without_surrogates(reason, "reason")}
-    return Call("POST", _task_path(task_id, "nack"), Role.WORKER, decoding.requeued, dumps(body))
+    return Call("POST", _task_path(task_id, "nack"), Role.WORKER, reply_bodies.requeued, dumps(body))
 
 
 def submit(task_id: str, *, result: object, error: str, artifacts: Sequence[Artifact]) -> Call[Record]:
     """End a task (R8): FAILED with `error` when there is one, otherwise COMPLETED with `result`."""
-    path, body = _task_path(task_id, "result"), encoding.result_body(result, error, artifacts)
-    return Call("POST", path, Role.WORKER, about(task_id, decoding.record), body)
+    path, body = _task_path(task_id, "result"), request_bodies.result_body(result, error, artifacts)
+    return Call("POST", path, Role.WORKER, about(task_id, reply_bodies.record), body)
 
 
 def submit_batch(items: Sequence[bytes]) -> Call[list[Any]]:
@@ -230,20 +232,22 @@ def subscribe(
         "groupId": group,
         "minIntervalSeconds": whole_seconds(min_interval, "min_interval"),
     }
-    return Call("POST", _SUBSCRIPTIONS, Role.WORKER, decoding.subscription, dumps(encoding.without_empty(body)))
+    return Call(
+        "POST", _SUBSCRIPTIONS, Role.WORKER, reply_bodies.subscription, dumps(request_bodies.without_empty(body))
+    )
 
 
 def renew_subscription(subscription_id: str, *, ttl: float = 300) -> Call[Subscription]:
     """Set the end of a subscription to `ttl` seconds from now (R11); raises `SubscriptionNotFound`."""
     path = f"{_SUBSCRIPTIONS}/{path_segment(subscription_id)}/heartbeat"
     body = dumps({"ttlSeconds": whole_seconds(ttl, "ttl")})
-    read = decoding.subscription
+    read = reply_bodies.subscription
     return Call("POST", path, Role.WORKER, read, body, repeatable=True, missing=SubscriptionNotFound)
 
 
 def get(task_id: str) -> Call[Task]:
     """Return a task in its present state (R12); raises `TaskNotFound`."""
-    return Call("GET", _task_path(task_id), Role.READER, about(task_id, decoding.task), repeatable=True)
+    return Call("GET", _task_path(task_id), Role.READER, about(task_id, reply_bodies.task), repeatable=True)
 
 
 def result(task_id: str, *, wait: float = 0) -> Call[Finished]:
@@ -254,19 +258,19 @@ def result(task_id: str, *, wait: float = 0) -> Call[Finished]:
     """
     seconds = min(whole_seconds(wait, "wait"), MAX_RESULT_WAIT_SECONDS)
     path = _task_path(task_id, "result") + (f"?waitSeconds={seconds}" if seconds else "")
-    return Call("GET", path, Role.READER, about(task_id, decoding.finished), repeatable=True, wait=seconds)
+    return Call("GET", path, Role.READER, about(task_id, reply_bodies.finished), repeatable=True, wait=seconds)
 
 
 def queue_sizes() -> Call[dict[str, int]]:
     """Return the sizes of the built-in commands' queues without tenant (R14, M1). Needs an administrator's token."""
-    return Call("GET", "/v1/codeq/admin/queues", Role.ADMIN, decoding.queue_sizes, repeatable=True)
+    return Call("GET", "/v1/codeq/admin/queues", Role.ADMIN, reply_bodies.queue_sizes, repeatable=True)
 
 
 def queue_stats(command: str) -> Call[QueueStats]:
     """Return how many tasks of `command` are in each state (R15). Needs an administrator's token."""
     check_text(command, "command")
     path = f"/v1/codeq/admin/queues/{path_segment(command)}"
-    return Call("GET", path, Role.ADMIN, decoding.queue_stats, repeatable=True)
+    return Call("GET", path, Role.ADMIN, reply_bodies.queue_stats, repeatable=True)
 
 
 def cleanup(*, limit: int = 0, before: datetime | None = None) -> Call[Cleanup]:
@@ -275,8 +279,8 @@ def cleanup(*, limit: int = 0, before: datetime | None = None) -> Call[Cleanup]:
     Needs an administrator's token.
     """
     check_number(limit, "limit", is_whole=True)
-    body = dumps(encoding.without_empty({"limit": limit, "before": instant(before, "before")}))
-    return Call("POST", "/v1/codeq/admin/tasks/cleanup", Role.ADMIN, decoding.cleanup, body, repeatable=True)
+    body = dumps(request_bodies.without_empty({"limit": limit, "before": instant(before, "before")}))
+    return Call("POST", "/v1/codeq/admin/tasks/cleanup", Role.ADMIN, reply_bodies.cleanup, body, repeatable=True)
 
 
 def put_topic(name: str, policy: TopicPolicy) -> Call[Topic]:
@@ -292,23 +296,23 @@ def put_topic(name: str, policy: TopicPolicy) -> Call[Topic]:
         "retentionSeconds": whole_seconds(policy.retention, "retention"),
         "maxConsumers": policy.max_consumers,
     }
-    return Call("PUT", _topic_path(name), Role.ADMIN, decoding.topic, dumps(body), repeatable=True)
+    return Call("PUT", _topic_path(name), Role.ADMIN, reply_bodies.topic, dumps(body), repeatable=True)
 
 
 def get_topic(name: str) -> Call[Topic]:
     """Return a topic of the caller's tenant (G3); raises `TopicNotFound`."""
-    return Call("GET", _topic_path(name), Role.ADMIN, decoding.topic, repeatable=True)
+    return Call("GET", _topic_path(name), Role.ADMIN, reply_bodies.topic, repeatable=True)
 
 
 def delete_topic(name: str) -> Call[None]:
     """Delete a topic of the caller's tenant, if there is one (G3). No task is touched."""
     path = f"{_topic_path(name)}?deletionPolicy=Delete"
-    return Call("DELETE", path, Role.ADMIN, decoding.nothing, repeatable=True, on_no_content=lambda: None)
+    return Call("DELETE", path, Role.ADMIN, reply_bodies.nothing, repeatable=True, on_no_content=lambda: None)
 
 
-def about(task_id: str, read: Callable[[Any], decoding.V]) -> Callable[[Any], decoding.V]:
+def about(task_id: str, read: Callable[[Any], reply_bodies.V]) -> Callable[[Any], reply_bodies.V]:
     """Return `read` with the check that what it reads is about this task."""
-    return partial(decoding.of_task, task_id, read=read)
+    return partial(reply_bodies.of_task, task_id, read=read)
 
 
 def _with_trace(trace_parent: str) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,7 @@ from codeq_client._task import Task
 from codeq_client.errors import CodeQError
 
 from .arguments import check_text
-from .conversion import from_json
+from .json_values import from_json
 
 T = TypeVar("T")
 P = TypeVar("P")

@@ -22,7 +22,7 @@ from codeq_client.errors import (
 
 from . import calls
 from .arguments import check_number
-from .conversion import from_json
+from .json_values import from_json
 from .models import Finished, Record
 from .retries import Core, Flow, Pause
 

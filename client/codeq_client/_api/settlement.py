@@ -29,7 +29,7 @@ from codeq_client.errors import (
 
 from . import calls
 from .calls import Call
-from .conversion import wrap_result
+from .json_values import wrap_result
 from .models import Artifact, Record, Requeued
 from .retries import Core, Flow, Pause
 

@@ -26,13 +26,13 @@ from codeq_client.errors import (
 )
 
 from .cancellation import is_interrupt
+from .command_limits import CommandLimits
 from .command_order import CommandOrder
 from .delivery import SETTLE_SECONDS, Delivery, DeliveryContext
 from .events import ClaimFailed, Draining, Polled
 from .handlers import Handler
 from .job import Job, log_fields
 from .lease_timing import End
-from .limits import CommandLimits
 from .outcomes import Retry
 from .result_batches import ResultBatches
 from .slots import Slots

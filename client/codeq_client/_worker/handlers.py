@@ -14,13 +14,13 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, Typ
 
 from codeq_client._api.arguments import check_number
 from codeq_client._api.clock import Clock
-from codeq_client._api.conversion import from_json, to_json
+from codeq_client._api.json_values import from_json, to_json
 from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
 from .cancellation import Caught, caught, is_interrupt, text_of
-from .child_process import HandlerCall
 from .dependencies import dependencies, dependency_names
+from .handler_process import HandlerCall
 from .job import Job, TaskContext
 from .job_batches import BatchFunction, JobBatches
 from .lease_timing import LeaseTerms

@@ -18,8 +18,8 @@ from anyio import to_thread
 from codeq_client.errors import HandlerProcessError
 
 from .cancellation import Caught
-from .child_process import HandlerCall, serve
 from .descendants import kill_descendants
+from .handler_process import HandlerCall, serve
 
 _SPAWN = multiprocessing.get_context("spawn")  # a forked process would share the worker's connections and threads
 _REAP_SECONDS = 5.0

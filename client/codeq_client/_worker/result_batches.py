@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from codeq_client._api import calls, encoding, refusals, settlement
+from codeq_client._api import calls, refusals, request_bodies, settlement
 from codeq_client._api.calls import Call
 from codeq_client._api.client import CodeQ
 from codeq_client._api.clock import sleep_or
@@ -112,7 +112,7 @@ class ResultBatches:
         if len(held) == 1:
             yield from core.send(held[0].call, retries=0, timeout=timeout, guard=guard)
             return {held[0]: None}
-        call = calls.submit_batch([encoding.in_batch(result.task.id, result.body) for result in held])
+        call = calls.submit_batch([request_bodies.in_batch(result.task.id, result.body) for result in held])
         try:
             answers = yield from core.send(call, retries=0, timeout=timeout, guard=guard)
         except settlement.PASSING:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from codeq_client import Artifact, NewTask, Requeued, Status, Task
-from codeq_client._api import calls, encoding, operations
+from codeq_client._api import calls, operations, request_bodies
 from codeq_client.errors import BadReply, ConfigurationError, EncodeError
 from tests.client.api.support import TASK, ScriptedServer, reply
 
@@ -72,7 +72,7 @@ def test_a_delay_is_rounded_up_to_whole_seconds(delay: float | timedelta, second
 )
 def test_arguments_that_the_server_would_refuse_or_misread_are_not_sent(new: NewTask, error: type[Exception]) -> None:
     with pytest.raises(error):
-        encoding.new_item(new, "key")
+        request_bodies.new_item(new, "key")
 
 
 @pytest.mark.parametrize("task_id", ["", ".", "..", "a/b"])

@@ -8,7 +8,7 @@ import pytest
 
 from codeq_client import Requeued, Task
 from codeq_client._api import calls, operations
-from codeq_client._api.conversion import wrap_result
+from codeq_client._api.json_values import wrap_result
 from codeq_client._api.settlement import RetryPolicy, end
 from codeq_client.errors import LeaseLost, NotInProgress, NotOwner, TaskNotFound, Unavailable
 from tests.client.api.support import LOST, TASK, UNREACHED, ScriptedServer, refusal, reply

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from codeq_client import CodeQ, Complete, Event, Fail, Job, Registry, Retry, Settled, Task, TaskEnded, Worker
-from codeq_client._worker.child_process import HandlerCall
+from codeq_client._worker.handler_process import HandlerCall
 from codeq_client._worker.handlers import takes_context
 from codeq_client._worker.process_pool import ProcessPool
 from codeq_client.errors import ConfigurationError, HandlerProcessError, TaskNotFound
@@ -137,7 +137,7 @@ async def test_a_handler_in_a_process_is_killed_with_all_that_it_started_when_it
 WORKER = """
 import asyncio, sys
 from codeq_client import Job, Task
-from codeq_client._worker.child_process import HandlerCall
+from codeq_client._worker.handler_process import HandlerCall
 from codeq_client._worker.handlers import takes_context
 from codeq_client._worker.process_pool import ProcessPool
 from tests.client.worker.process_handlers import hang

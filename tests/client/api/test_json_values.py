@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic.alias_generators import to_camel
 
-from codeq_client._api.conversion import WRAPPER, dumps, from_json, to_json, unwrap_result, wrap_result
+from codeq_client._api.json_values import WRAPPER, dumps, from_json, to_json, unwrap_result, wrap_result
 from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
 EXACT = 2**53

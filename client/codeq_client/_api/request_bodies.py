@@ -11,7 +11,7 @@ from typing import TypeVar
 from codeq_client.errors import ConfigurationError, EncodeError
 
 from .arguments import check_number, check_text, instant, whole_seconds, without_surrogates
-from .conversion import Json, dumps, encode, to_json, wrap_result
+from .json_values import Json, dumps, encode, to_json, wrap_result
 from .models import Artifact, NewTask
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from codeq_client._display import excerpt
 from codeq_client._task import Status, Task
 
-from .conversion import unwrap_result
+from .json_values import unwrap_result
 from .models import Artifact, Cleanup, Finished, QueueStats, Record, Requeued, Subscription, Topic, TopicPolicy
 
 T = TypeVar("T", Task, Record)
