@@ -275,7 +275,7 @@ def _warn(config: pytest.Config, fake: FakeCodeQ) -> None:
     if config.getini("codeq_surprises") == "warn":
         import warnings  # noqa: PLC0415 - see the module's docstring
 
-        from .divergences import CodeQSurprise  # noqa: PLC0415 - as above
+        from .surprises import CodeQSurprise  # noqa: PLC0415 - as above
 
         for surprise in fake.surprises:
             warnings.warn(CodeQSurprise(str(surprise)), stacklevel=2)

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from .clocks import VirtualTimeLoop, run
 from .core.errors import Refused
-from .divergences import CodeQSurprise
 from .in_process.fake import FakeCodeQ
 from .in_process.task_view import TaskView
 from .payloads import Profile
+from .surprises import CodeQSurprise
 
 __all__ = ["CodeQSurprise", "FakeCodeQ", "Profile", "Refused", "TaskView", "VirtualTimeLoop", "run"]

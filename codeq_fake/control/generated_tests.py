@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 from codeq_fake.core import HistoryEntry, Task
 from codeq_fake.core.task import CREATED, Event
 from codeq_fake.core.times import SECOND
-from codeq_fake.divergences.history import fields
 from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import FakeServer
+from codeq_fake.surprises.history import fields
 
 from . import representations
 

@@ -10,9 +10,9 @@ from codeq_fake import payloads
 from codeq_fake.clocks import in_slices
 from codeq_fake.core import errors, manual_operations
 from codeq_fake.core.effects import NoticeDue
-from codeq_fake.divergences import Surprise
 from codeq_fake.journal import Callback, EntryT, Journal, Request
 from codeq_fake.runtime.fake_server import FakeServer
+from codeq_fake.surprises import Surprise
 
 from . import representations
 from .errors import ConflictError, UnknownCallbackError, UnknownRequestError

@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 from codeq_fake import payloads
 from codeq_fake.core.slices import Slices, batches
-from codeq_fake.divergences.history import commands_asked_for
 from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import FakeServer
+from codeq_fake.surprises.history import commands_asked_for
 
 from . import representations
 

@@ -20,7 +20,6 @@ from codeq_fake.control.argument_readers import profile as checked_profile
 from codeq_fake.control.fault_rules import checked
 from codeq_fake.core.durations import Duration, duration
 from codeq_fake.core.times import SECOND
-from codeq_fake.divergences import Surprise
 from codeq_fake.faults import Rule
 from codeq_fake.http.host_guard import is_bound_to_loopback
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
@@ -28,6 +27,7 @@ from codeq_fake.payloads import DEFAULT_PROFILE, Callback, FaultRule, Identity, 
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings
 from codeq_fake.serving.application import application
+from codeq_fake.surprises import Surprise
 
 from .arguments import check_counts, check_types, nanoseconds
 from .assertions import Assertions

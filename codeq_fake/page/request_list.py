@@ -13,10 +13,10 @@ from codeq_fake import payloads
 from codeq_fake.control import representations
 from codeq_fake.control.argument_readers import statuses
 from codeq_fake.core.slices import Slices, batches
-from codeq_fake.divergences.history import commands_asked_for
 from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Journal, Request
 from codeq_fake.runtime.fake_server import FakeServer
+from codeq_fake.surprises.history import commands_asked_for
 
 from .data import Sheet, sheet
 

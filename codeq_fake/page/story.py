@@ -13,9 +13,9 @@ from codeq_fake.control.generated_tests import CAUSES
 from codeq_fake.core import HistoryEntry, Task
 from codeq_fake.core.durations import in_words
 from codeq_fake.core.task import ENDED, LAST_ATTEMPT, Event
-from codeq_fake.divergences.history import fields_of_short
 from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Callback, Request
+from codeq_fake.surprises.history import fields_of_short
 
 from .rendering import STATES, counted, query
 

@@ -18,11 +18,11 @@ from codeq_fake.clocks import Clock, Mode, Timer, in_slices, let_tasks_run
 from codeq_fake.core import PROFILES, Broker
 from codeq_fake.core.effects import ArtifactStored, CallbackDue, NoticeDue
 from codeq_fake.core.slices import Slices
-from codeq_fake.divergences import Watch
 from codeq_fake.faults import Plan
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE, Callback, Journal, Request
 from codeq_fake.payloads import DEFAULT_PROFILE
 from codeq_fake.server_settings import Settings, SettingsError
+from codeq_fake.surprises import Watch
 from codeq_fake.webhooks import BlockedError, Composer, Guard, Outcome, Sender
 
 from .artifacts import ArtifactFolder

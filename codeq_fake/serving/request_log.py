@@ -14,11 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeq_fake import wire
 from codeq_fake.clocks.clock import stopwatch
-from codeq_fake.divergences import Surprise
 from codeq_fake.http.endpoint import ENTRY
 from codeq_fake.journal import Callback, Request
 from codeq_fake.runtime.fake_server import FakeServer
 from codeq_fake.serving.terminal_text import bare, printable
+from codeq_fake.surprises import Surprise
 
 _UTC = ZoneInfo("UTC")
 _MILLISECOND = 1_000_000

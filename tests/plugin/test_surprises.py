@@ -44,7 +44,7 @@ def test_fails(codeq):
 def test_they_can_be_warnings_for_the_filters_to_judge(run: Run) -> None:
     printed, code = run(TEST, "codeq_surprises = warn\n")
     assert code == 1
-    assert printed.count(f"codeq_fake.divergences.watch.CodeQSurprise: {SURPRISE}") == 2
+    assert printed.count(f"codeq_fake.surprises.watch.CodeQSurprise: {SURPRISE}") == 2
     assert "differs from its documentation =" not in printed
     printed, code = run(TEST, "codeq_surprises = warn\n", "-W", "ignore::codeq_fake.surprises.CodeQSurprise")
     assert (code, SURPRISE in printed) == (0, False)

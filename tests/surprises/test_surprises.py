@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.core import State
-from codeq_fake.divergences.history import History
-from codeq_fake.divergences.rules import RULES
 from codeq_fake.journal import Request, TouchedTask
+from codeq_fake.surprises.history import History
+from codeq_fake.surprises.rules import RULES
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:
@@ -255,7 +255,7 @@ def test_requests_that_the_journal_has_dropped_are_not_reported() -> None:
         ({"BACKOFF_POLICY": "exponental"}, ["policy"]),
     ],
 )
-def test_settings_can_show_divergences(settings: dict[str, str], rules: list[str]) -> None:
+def test_settings_can_show_surprises(settings: dict[str, str], rules: list[str]) -> None:
     assert [surprise.rule for surprise in FakeCodeQ(settings=settings).surprises] == rules
 
 

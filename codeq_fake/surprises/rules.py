@@ -1,4 +1,4 @@
-"""The divergences: what the documents say, what the server does, and which request shows it."""
+"""The rules: what the documents say, what the server does instead, and which request shows it."""
 
 from __future__ import annotations
 

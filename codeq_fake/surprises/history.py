@@ -1,4 +1,4 @@
-"""What earlier requests did to tasks and subscriptions: the facts that the rules of divergences ask for."""
+"""What earlier requests did to tasks and subscriptions: the facts that the rules ask for."""
 
 from __future__ import annotations
 
