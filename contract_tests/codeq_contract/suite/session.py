@@ -25,9 +25,9 @@ from codeq_contract.recordings.times import SECOND
 from codeq_contract.report import CaseResult, Report
 from codeq_contract.report.latencies import Latency, latencies
 from codeq_contract.report.page import page
-from codeq_contract.report.redaction import shown, without_secrets
 from codeq_contract.report.results import GROUPS, InconclusiveError, Verdict
 from codeq_contract.report.summary import summary
+from codeq_contract.report.transcript import shown, without_secrets
 
 from .case_context import CaseContext
 from .cleanup import end_all
