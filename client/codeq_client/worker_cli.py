@@ -25,7 +25,8 @@ from codeq_client._api.operations import check_worker_token
 from codeq_client._display import printable, without_password
 from codeq_client._worker.cancellation import text_of
 from codeq_client._worker.log_output import BackgroundHandler, JsonLines, TextLines
-from codeq_client._worker.process import pause_on_signals, run_and_reload, stop_on_signals
+from codeq_client._worker.reloading import run_and_reload
+from codeq_client._worker.signals import pause_on_signals, stop_on_signals
 
 from ._program import Number, Program, version_option
 from .errors import CodeQError, ConfigurationError, Unauthorized

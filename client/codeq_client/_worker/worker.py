@@ -29,9 +29,9 @@ from .handlers import Handler, Runners, ThreadRunner
 from .lease_renewal import LeaseRenewal, renewal_in_loop, renewal_on_thread
 from .lease_timing import LeaseTerms
 from .middleware import Middleware, Next
-from .process import stop_on_signals
 from .process_pool import ProcessPool
 from .registry import Registry
+from .signals import stop_on_signals
 
 Lifespan: TypeAlias = "Callable[[Worker], AbstractAsyncContextManager[Any]]"
 

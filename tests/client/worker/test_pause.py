@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from codeq_client._worker.process import pause_on_signals
+from codeq_client._worker.signals import pause_on_signals
 from codeq_client.health import Limits, live, ready
 from tests.client.support import Scenario, sleeper
 

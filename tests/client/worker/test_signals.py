@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from codeq_client._worker.process import pause_on_signals, stop_on_signals
+from codeq_client._worker.signals import pause_on_signals, stop_on_signals
 
 
 @pytest.fixture
