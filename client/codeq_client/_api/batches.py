@@ -26,7 +26,7 @@ from codeq_client.errors import (
     Unavailable,
 )
 
-from . import calls, refusals, reply_bodies, request_bodies, settlement
+from . import calls, limits, refusals, reply_bodies, request_bodies, settlement
 from .models import Batch, NewTask, Record, Rejected, Submission
 from .retries import Core, Flow, may_have_acted
 
@@ -234,7 +234,7 @@ class _Parts(Generic[Item, Encoded, T]):
             raise self._interrupt
         try:
             if self._next is None:
-                self._next = list(islice(self._left, calls.MAX_BATCH))
+                self._next = list(islice(self._left, limits.MAX_BATCH))
         except BaseException as error:
             self._interrupt = error
             raise

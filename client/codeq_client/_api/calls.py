@@ -19,6 +19,7 @@ from codeq_client.errors import ConfigurationError, NotFound, SubscriptionNotFou
 from . import reply_bodies, request_bodies
 from .arguments import check_number, check_text, instant, path_segment, texts, whole_seconds, without_surrogates
 from .json_values import dumps
+from .limits import MAX_RESULT_WAIT_SECONDS, MAX_WAIT_SECONDS
 from .models import (
     Artifact,
     Cleanup,
@@ -37,10 +38,6 @@ from .models import (
 T = TypeVar("T")
 P = TypeVar("P")
 
-MAX_BATCH = 100  # C9, S6
-MAX_CLAIM_BATCH = 10  # K10
-MAX_WAIT_SECONDS = 30  # K2
-MAX_RESULT_WAIT_SECONDS = 60  # G1
 
 _TASKS = "/v1/codeq/tasks"
 _SUBSCRIPTIONS = "/v1/codeq/workers/subscriptions"

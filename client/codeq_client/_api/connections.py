@@ -23,7 +23,7 @@ import httpx
 
 from codeq_client.errors import ClientClosed, ConfigurationError, NoFreeConnection
 
-from . import exchanges
+from . import exchanges, limits
 from .calls import Reply
 from .clock import Clock
 from .exchanges import Body, Settings, Slots, check_head, errors_of, request_headers, total_timeout
@@ -99,7 +99,7 @@ class BlockingConnections:
         self.process = os.getpid()
         self._settings = settings
         self._stack = Stack(_maker(httpx.Client, settings, transport))
-        self._slots = threading.Semaphore(exchanges.MAX_CONNECTIONS)
+        self._slots = threading.Semaphore(limits.MAX_CONNECTIONS)
         self._clock = clock
 
     def send(self, step: Send) -> Reply:

@@ -19,10 +19,8 @@ import httpx
 from codeq_client._display import excerpt, without_password
 from codeq_client.errors import BadReply, CertificateError, ClientClosed, NoFreeConnection, Unavailable
 
+from . import limits
 from .retries import Send
-
-MAX_CONNECTIONS = 100
-MAX_REPLY_BYTES = 64 * 1024 * 1024
 
 _USUAL_LIMIT = 1024 * 1024
 """How many bytes of a request proxies take by default."""
@@ -33,14 +31,14 @@ _OUR_IDS = "codeq-client-"
 Settings: TypeAlias = Mapping[str, Any]
 
 
-ALL_IN_USE = f"all {MAX_CONNECTIONS} connections of the client are in use"
+ALL_IN_USE = f"all {limits.MAX_CONNECTIONS} connections of the client are in use"
 
 
 class Slots:
     """At most `MAX_CONNECTIONS` requests at a time. The wait for a slot does not count as time of the request."""
 
     def __init__(self) -> None:
-        self._free = anyio.Semaphore(MAX_CONNECTIONS, fast_acquire=True)
+        self._free = anyio.Semaphore(limits.MAX_CONNECTIONS, fast_acquire=True)
 
     @asynccontextmanager
     async def taken(self, longest: float) -> AsyncIterator[None]:
@@ -93,7 +91,7 @@ def check_head(sent: Mapping[str, str], received: Mapping[str, str]) -> None:
     if received.get("content-encoding", "identity").lower() != "identity":
         raise BadReply("the reply is compressed, which was not asked for")
     length = received.get("content-length", "")
-    if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > MAX_REPLY_BYTES):  # noqa: PLR2004 - digits
+    if length.isascii() and length.isdigit() and (len(length) > 15 or int(length) > limits.MAX_REPLY_BYTES):  # noqa: PLR2004 - digits
         raise BadReply(_TOO_LARGE)
 
 
@@ -107,7 +105,7 @@ class Body:
     def add(self, chunk: bytes) -> None:
         """Append a part of the body; raises `BadReply` if there is too much."""
         self._size += len(chunk)
-        if self._size > MAX_REPLY_BYTES:
+        if self._size > limits.MAX_REPLY_BYTES:
             raise BadReply(_TOO_LARGE)
         self._chunks.append(chunk)
 
@@ -116,7 +114,7 @@ class Body:
         return b"".join(self._chunks)
 
 
-_TOO_LARGE = f"the reply is larger than {MAX_REPLY_BYTES // 1024 // 1024} MiB"
+_TOO_LARGE = f"the reply is larger than {limits.MAX_REPLY_BYTES // 1024 // 1024} MiB"
 
 
 @contextmanager

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-MAX_LONG_POLLS = 25
-"""How many of a client's connections may be held by long polls at a time. Further waits read the task at intervals."""
+from .limits import MAX_LONG_POLLS
 
 
 class LongPolls:

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from codeq_client._task import Status, Task
 from codeq_client.errors import BadRequest, CodeQError, ConfigurationError, Forbidden, InvalidTenant, TaskNotFound
 
-from . import batches, calls, settlement
+from . import batches, calls, limits, settlement
 from .arguments import check_number
 from .calls import Call, Role
 from .models import Artifact, Batch, NewTask, Record, Requeued, Submission
@@ -102,7 +102,7 @@ def claim_batch(core: Core, commands: Sequence[str] = (), *, lease: float = 60, 
     check_number(count, "count", is_whole=True)
     claimed: list[Task] = []
     while len(claimed) < count:
-        size = min(count - len(claimed), calls.MAX_CLAIM_BATCH)
+        size = min(count - len(claimed), limits.MAX_CLAIM_BATCH)
         try:
             tasks = yield from core.send(calls.claim_batch(commands, lease=lease, count=size))
         except CodeQError:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from codeq_client._api import calls
+from codeq_client._api import calls, limits
 from codeq_client._api.calls import Call
 from codeq_client._api.clock import sleep_or
 from codeq_client._api.retries import may_have_acted, retry_after
@@ -235,7 +235,7 @@ class ClaimLoop:
         The command whose turn it is decides how many. Without tasks it does so only once, however low its limit is.
         """
         first = claimable[0]
-        asked = int(min(self.slots.free, calls.MAX_CLAIM_BATCH, self._limits.allowance(first)))
+        asked = int(min(self.slots.free, limits.MAX_CLAIM_BATCH, self._limits.allowance(first)))
         return [command for command in claimable if self._limits.allowance(command) >= asked], asked
 
     async def _receive(self, group: asyncio.TaskGroup, tasks: Sequence[Task], sent: float) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
-from codeq_client._api import calls, refusals, request_bodies, settlement
+from codeq_client._api import calls, limits, refusals, request_bodies, settlement
 from codeq_client._api.calls import Call
 from codeq_client._api.client import CodeQ
 from codeq_client._api.clock import sleep_or
@@ -86,7 +86,7 @@ class ResultBatches:
     def _next_batch(self) -> list[_Result]:
         """Take the results that came first, as many as one request may hold."""
         count = size = 0
-        for result in self._collected[: calls.MAX_BATCH]:
+        for result in self._collected[: limits.MAX_BATCH]:
             size += len(result.body)
             if count and size > _MAX_BYTES:
                 break

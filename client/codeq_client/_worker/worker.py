@@ -15,9 +15,10 @@ import anyio
 from anyio import to_thread
 
 from codeq_client._api.arguments import callables, check_number, texts
-from codeq_client._api.calls import MAX_WAIT_SECONDS, Role
+from codeq_client._api.calls import Role
 from codeq_client._api.client import CodeQ
 from codeq_client._api.clock import is_simulated
+from codeq_client._api.limits import MAX_WAIT_SECONDS
 from codeq_client._display import without_password
 from codeq_client.errors import ConfigurationError
 

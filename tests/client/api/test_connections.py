@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from codeq_client import BlockingCodeQ, CodeQ, NewTask, Task
-from codeq_client._api import exchanges
+from codeq_client._api import limits
 from codeq_client.errors import BadReply, CertificateError, ClientClosed, ConfigurationError, Unavailable
 from codeq_fake.testing import FakeCodeQ
 from tests.client.api.support import TASK, StillClock, output_about_tasks
@@ -130,7 +130,7 @@ class Endless(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def test_a_reply_is_read_only_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchanges, "MAX_REPLY_BYTES", 100_000)
+    monkeypatch.setattr(limits, "MAX_REPLY_BYTES", 100_000)
     bodies: list[Endless] = []
 
     def endless(_request: httpx.Request) -> httpx.Response:
@@ -272,7 +272,7 @@ def counting_connections() -> Iterator[tuple[str, list[Any]]]:
 
 @pytest.mark.port
 def test_connections_are_used_again_and_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchanges, "MAX_CONNECTIONS", 4)
+    monkeypatch.setattr(limits, "MAX_CONNECTIONS", 4)
 
     async def main(url: str) -> None:
         async with CodeQ(url, worker_token="w", retries=0) as codeq:

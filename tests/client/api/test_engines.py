@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from codeq_client import CodeQ, SystemClock
-from codeq_client._api import exchanges
+from codeq_client._api import limits
 from codeq_client.errors import BadReply, CertificateError, CodeQError, Unavailable
 from tests.client.api.support import TASK, output_about_tasks
 
@@ -186,7 +186,7 @@ REFUSED: dict[str, bytes] = {
 async def test_a_reply_that_must_not_be_read_ends_its_connection(
     engine: Transports, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchanges, "MAX_REPLY_BYTES", 200_000)
+    monkeypatch.setattr(limits, "MAX_REPLY_BYTES", 200_000)
     async with served(engine) as (server, codeq):
         server.answers = [REFUSED[says]]
         with pytest.raises(BadReply, match=says):

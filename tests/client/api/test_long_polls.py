@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from codeq_client._api.long_polls import MAX_LONG_POLLS
+from codeq_client._api.limits import MAX_LONG_POLLS
 from codeq_client.errors import ConfigurationError, ResultNotFound, TaskDead, WaitTimeout
 from codeq_client.webhooks import WebhookReceiver
 from codeq_fake.testing import Profile
