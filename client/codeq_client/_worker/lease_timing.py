@@ -21,8 +21,25 @@ Store: TypeAlias = Literal["kvrocks-2.8", "kvrocks-2.9", "redis", "pebble"]
 
 _STORE_EARLY = {"kvrocks-2.8": 1.5, "kvrocks-2.9": 1.0, "redis": 0.5, "pebble": 1.0}  # K8, P2: a lease may end so early
 _REACTION_SECONDS = 0.5
+"""The time in which a handler can end before its lease does."""
 _DRIFT = 0.01
+"""How much two clocks may differ in the length of a lease, as a part of it."""
 _SHORTEST_USE = 2.0
+"""Seconds of a lease that a handler must have at least."""
+
+_FIRST_RETRY_SECONDS = 0.25
+"""The pause before a heartbeat without an answer is sent again. It doubles with each further one."""
+
+# Divisors of the length of a lease.
+_RENEWALS = 3
+"""So many heartbeats are sent in the length of a lease, if each is answered."""
+_LONGEST_RETRY = 12
+"""The longest pause before a heartbeat without an answer is sent again."""
+_LONGEST_ANSWER = 6
+"""How long a heartbeat may wait for its answer, so that there is time for another try."""
+
+_SPREAD = 10
+"""A heartbeat comes earlier by up to one part in this number, drawn, so that workers do not renew at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +74,8 @@ class LeaseTerms:
 
     @property
     def renewal_timeout(self) -> float:
-        """How long one renewal may wait for its answer, so that there is time for another try."""
-        return self.seconds / 6
+        """How long one renewal may wait for its answer."""
+        return self.seconds / _LONGEST_ANSWER
 
     @property
     def longest_wait(self) -> int:
@@ -163,7 +180,8 @@ class Lease:
         if self._sent is None:
             return
         self._sent = None
-        self._due = now + min(self._terms.seconds / 12, 0.25 * 2.0 ** min(self._failures, 10))
+        pause = _FIRST_RETRY_SECONDS * 2.0 ** min(self._failures, 10)
+        self._due = now + min(self._terms.seconds / _LONGEST_RETRY, pause)
         self._failures += 1
 
     def revoked(self) -> None:
@@ -207,5 +225,5 @@ class Lease:
         return sent + self._terms.seconds - self._terms.margin
 
     def _due_from(self, sent: float) -> float:
-        """When to renew: after a third of the lease, or up to a tenth earlier, so that workers do not renew at once."""
-        return sent + self._terms.seconds / 3 * (1 - self._random() / 10)
+        """When to renew a lease of a request sent at `sent`."""
+        return sent + self._terms.seconds / _RENEWALS * (1 - self._random() / _SPREAD)
