@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from codeq_fake.core import Broker, State, Status, Task
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.slices import Slices
-from codeq_fake.core.times import SECOND
 from codeq_fake.documents import LONG
 
 from .errors import BadRequestError
+from .stuck_tasks import is_lease_over, is_stuck
 
 #: The word for tasks whose lease is over, until a claim or the reaper requeues them.
 OVER = "over"
@@ -18,20 +18,6 @@ OVER = "over"
 STUCK = "stuck"
 #: What a search may ask for as a state.
 STATES = (*(state.name.lower() for state in State), OVER, STUCK)
-
-#: A task that could be claimed for so long (ns), and was not, is stuck.
-_PATIENCE = 60 * SECOND
-
-
-#: Constants, since Python 3.11 takes longer to look a member up than for all the rest.
-_READY, _DELAYED, _LEASED = State.READY, State.DELAYED, State.LEASED
-#: No claim finds a task in one of these states.
-_HELPLESS = frozenset({State.DEAD, State.LOST, State.UNLEASED})
-
-
-def is_lease_over(task: Task, broker: Broker, now: int) -> bool:
-    """Whether the lease of a task has run out at an instant (ns), but no claim has requeued it yet."""
-    return task.state is _LEASED and broker.profile.store.lease_expired_from(task.lease_expiry) <= now
 
 
 def word_for(task: Task, broker: Broker, now: int) -> str:
@@ -42,16 +28,6 @@ def word_for(task: Task, broker: Broker, now: int) -> str:
 def is_short(task: Task) -> bool:
     """Whether the texts of a task can be read at once."""
     return len(task.id) + len(task.command) + len(task.error) + len(task.payload) <= LONG
-
-
-def is_stuck(task: Task, broker: Broker, now: int) -> bool:
-    """Whether a task needs a person: it is dead, no claim finds it, its lease is over, or no worker asks for it."""
-    state = task.state
-    if state is _READY:
-        return task.state_since + _PATIENCE <= now
-    if state is _DELAYED:
-        return task.visible_at + _PATIENCE <= now
-    return state in _HELPLESS or is_lease_over(task, broker, now)
 
 
 @dataclass(frozen=True, slots=True)

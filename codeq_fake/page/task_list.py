@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from codeq_fake.clocks import END_OF_TIME
-from codeq_fake.control.task_search import TaskSearch, is_lease_over, is_short, is_stuck
+from codeq_fake.control.stuck_tasks import is_lease_over, is_stuck
+from codeq_fake.control.task_search import TaskSearch, is_short
 from codeq_fake.core import Broker, Task
 from codeq_fake.core.slices import BATCH, Slices, batches, emptied, in_batches
 from codeq_fake.runtime.fake_server import FakeServer
