@@ -20,13 +20,11 @@ from codeq_fake.core.times import SECOND
 from codeq_fake.documents import LONG, BadDocumentError, emptied, finite, nearest, read_json, read_shaped_json
 
 from .errors import BadRequestError
+from .limits import LARGEST_CALL, LARGEST_STATE
 
 #: Makes an argument of a JSON value, or of text from a path or query, and the argument's name. Raises BadRequestError.
 Reader: TypeAlias = Callable[[Any, str], Any]
 
-#: The largest body of a call that takes a state, and of the others: they read theirs in one go (bytes).
-LARGEST_STATE = 256 * 1024 * 1024
-LARGEST_BODY = 256 * 1024
 #: So many unknown names are shown, each with so many characters: there may be a million.
 _MOST_SHOWN = 10
 _LONGEST_SHOWN = 60
@@ -39,7 +37,7 @@ async def body(
     request: Request, names: Collection[str], *, parse_float: Callable[[str], Any] = finite, is_shaped: bool = False
 ) -> dict[str, Any]:
     """The JSON object in a request's body; see `json_object`."""
-    largest = LARGEST_STATE if is_shaped else LARGEST_BODY
+    largest = LARGEST_STATE if is_shaped else LARGEST_CALL
     size, parts = 0, list[bytes]()
     async for part in request.stream():
         size += len(part)

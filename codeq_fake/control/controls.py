@@ -34,6 +34,7 @@ from .clock_controls import ClockControls
 from .errors import BadRequestError, ConflictError, UnknownTaskError
 from .fault_rules import FaultControls
 from .journal_controls import JournalControls
+from .limits import LONGEST_ID
 from .state_controls import StateControls
 from .task_search import TaskSearch, word_for
 from .worker_operations import WorkerOperations
@@ -42,8 +43,6 @@ T = TypeVar("T")
 
 #: A YAML text of this length takes some hundredths of a second to read (characters).
 _LONG_YAML = 2048
-#: The longest id (characters) that `next` takes.
-_LONGEST_ID = 1000
 
 
 class Controls(ClockControls, StateControls, JournalControls):
@@ -70,8 +69,8 @@ class Controls(ClockControls, StateControls, JournalControls):
             type(delay) is not int or delay < 0 for delay in delays
         ):
             raise BadRequestError("an id is a text that is not empty, a delay a whole number of seconds from 0")
-        if any(len(one) > _LONGEST_ID for one in ids):
-            raise BadRequestError(f"an id has at most {_LONGEST_ID:,} characters here")
+        if any(len(one) > LONGEST_ID for one in ids):
+            raise BadRequestError(f"an id has at most {LONGEST_ID:,} characters here")
         try:
             self._runtime.source.queue(ids=ids, delays=delays)
         except TakenIdError as taken:

@@ -13,9 +13,7 @@ from codeq_fake.runtime.fake_server import FakeServer
 
 from . import representations
 from .errors import BadRequestError, UnknownFaultError
-
-#: How many rules a call may leave active: each is looked at for each request.
-MOST = 1000
+from .limits import MOST_FAULT_RULES
 
 
 class FaultControls:
@@ -43,8 +41,8 @@ class FaultControls:
         rules = body["faults"] if body.keys() == {"faults"} else [body]
         if not isinstance(rules, list) or not all(isinstance(rule, Mapping) for rule in rules):
             raise BadRequestError('faults: a list of rules such as {"on": "complete", "do": "drop_reply"} belongs here')
-        if len(rules) + len(self._runtime.fault_plan.active) > MOST:
-            raise BadRequestError(f"faults: at most {MOST} may be active at once; remove some")
+        if len(rules) + len(self._runtime.fault_plan.active) > MOST_FAULT_RULES:
+            raise BadRequestError(f"faults: at most {MOST_FAULT_RULES} may be active at once; remove some")
         return {"faults": [representations.fault(fault) for fault in self.activate(checked(rules))]}
 
     def remove(self, n: int) -> payloads.Fault:

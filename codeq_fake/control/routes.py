@@ -39,8 +39,8 @@ from .argument_readers import (
 )
 from .controls import Controls
 from .errors import ControlError, UnknownCallError
+from .limits import MOST_LISTED_TASKS
 
-_MOST_TASKS = 1000
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -114,7 +114,7 @@ def _calls(controls: Controls) -> tuple[ControlCall, ...]:
         ControlCall("PUT", "/state", lambda **sent: controls.restore_in_slices(sent), state, is_shaped=True),
         ControlCall("POST", "/persist", controls.save),
         ControlCall(
-            "GET", "/tasks", partial(controls.begin_tasks, limit=_MOST_TASKS), search, under="tasks", freezes=True
+            "GET", "/tasks", partial(controls.begin_tasks, limit=MOST_LISTED_TASKS), search, under="tasks", freezes=True
         ),
         ControlCall("GET", "/tasks/{task_id}", controls.task, task),
         ControlCall("DELETE", "/tasks/{task_id}", controls.delete, task),

@@ -13,7 +13,7 @@ from typing import Any
 
 from codeq_fake import wire
 from codeq_fake.auth import Caller, KeysNeeded, Refusal
-from codeq_fake.http import worker_calls
+from codeq_fake.http import limits, worker_calls
 from codeq_fake.http.operations import Handler
 from codeq_fake.http.replies import Reply, Wait, at_once
 from codeq_fake.http.request import Call
@@ -53,8 +53,8 @@ class WorkerOperations:
         claimed = await runtime.waiters.poll(
             partial(self._attempt, commands=commands, worker=worker, tenant=tenant, lease_seconds=lease_seconds),
             now=runtime.clock.now(),
-            wait_seconds=min(wait_seconds, worker_calls.LONGEST_WAIT),
-            interval=worker_calls.INTERVAL,
+            wait_seconds=min(wait_seconds, limits.LONGEST_CLAIM_WAIT),
+            interval=limits.CLAIM_INTERVAL,
             gone=_never,
             next_chance=at_once,
         )

@@ -8,14 +8,8 @@ from typing import Any
 from codeq_fake import wire
 from codeq_fake.wire import ANY, INT, LIST_OF, OBJECT, STRING, Kind, Struct
 
+from .limits import LARGEST_BATCH, MOST_ARTIFACTS, MOST_COMMANDS
 from .rejections import BadRequest, TooMany
-
-#: The most items of a batch (C9, S6).
-LARGEST_BATCH = 100
-#: The most commands of a claim or a subscription, and the most artifacts of a request. The real server has no limits;
-#: ours keep each attempt to claim, and the storage of results, short.
-MOST_COMMANDS = 10_000
-MOST_ARTIFACTS = 250
 
 CREATE = Struct(
     {

@@ -1,8 +1,8 @@
 """Refused requests of the operations: the status and text of each refusal (B2, B3, L1, and those of the core).
 
 Not here: the texts about tokens (`auth`: headers and scopes in `authenticator`, claims in `providers`, the form in
-`jwt`, signatures in `jwks`), the 404 of an unknown path and the 400 of a bad
-target (`replies`), and what a fault rule answers (`faults`).
+`jwt`, signatures in `jwks`), the texts about a limit (where it is checked: `bodies`, `worker_calls`), the 404 of an
+unknown path and the 400 of a bad target (`replies`), and what a fault rule answers (`faults`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from codeq_fake.auth import Forbidden, Unauthenticated
 from codeq_fake.core import Version, errors
 
 from . import replies
+from .limits import LARGEST_BODY
 from .replies import Reply
-
-#: The largest request body. The real server has no limit; ours protects the memory of this process.
-LARGEST_BODY = 64 * 1024 * 1024
 
 
 class Rejected(Exception):

@@ -17,7 +17,8 @@ from codeq_fake.payloads import FaultKind
 from codeq_fake.runtime.fake_server import FakeServer
 from codeq_fake.wire import BadBody, Struct
 
-from .rejections import LARGEST_BODY, BodyTooLarge
+from .limits import LARGEST_BODY
+from .rejections import BodyTooLarge
 
 #: The caller of a route that needs no token.
 ANYONE = Caller(subject="", tenant="", scopes=frozenset(), event_types=(), claims={}, token="")

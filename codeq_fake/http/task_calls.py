@@ -6,17 +6,14 @@ from contextlib import suppress
 from dataclasses import replace
 
 from codeq_fake.core import errors
-from codeq_fake.core.times import MILLISECOND
 from codeq_fake.wire import read_back
 
 from . import rendering
+from .limits import LONGEST_RESULT_WAIT, RESULT_INTERVAL
 from .long_texts import LongTexts
 from .replies import Reply, Wait
 from .request import Call
 
-#: Between two attempts of a read that waits for a result, in ns; and for how many seconds it waits at most (G1).
-INTERVAL = 100 * MILLISECOND
-LONGEST_WAIT = 60
 #: Of Go's integers.
 _LARGEST = 2**63 - 1
 _MOST_DIGITS = len(str(_LARGEST))
@@ -39,7 +36,7 @@ def result(call: Call) -> Reply | Wait:
             return _result(call)
         return None
 
-    return Wait(attempt, seconds, INTERVAL, lambda _now: _result(call))
+    return Wait(attempt, seconds, RESULT_INTERVAL, lambda _now: _result(call))
 
 
 def _seconds(text: str) -> int:
@@ -47,7 +44,7 @@ def _seconds(text: str) -> int:
     digits = text.removeprefix("+").lstrip("0")
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > _MOST_DIGITS or int(digits) > _LARGEST:
         return 0
-    return min(int(digits), LONGEST_WAIT)
+    return min(int(digits), LONGEST_RESULT_WAIT)
 
 
 def _result(call: Call) -> Reply:

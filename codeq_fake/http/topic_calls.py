@@ -9,13 +9,10 @@ from codeq_fake import wire
 from codeq_fake.core.topics import Policy, Topic
 
 from . import replies
+from .limits import LARGEST_POLICY
 from .rejections import BadRequest
 from .replies import Reply
 from .request import Call
-
-#: The largest body of a topic's policy, in bytes. The real server reads 64 times as much; ours is read in one go, and
-#: may hold up no other request. A policy has some hundred bytes.
-LARGEST_POLICY = 16 * 1024
 
 _POLICY = wire.StrictStruct(
     "Policy",

@@ -9,30 +9,24 @@ from typing import Any
 from codeq_fake import wire
 from codeq_fake.core import ArtifactUpload, Record, Submission
 from codeq_fake.core.errors import Refused
-from codeq_fake.core.times import MILLISECOND, SECOND
+from codeq_fake.core.times import SECOND
 from codeq_fake.journal import TouchedTask
 
 from . import bodies, rendering, replies
+from .limits import CLAIM_INTERVAL, LONGEST_CLAIM_WAIT, MOST_CLAIMED, MOST_COMMANDS
 from .long_texts import LongTexts
 from .reasons.empty_claim import of_empty_claim
 from .rejections import BadRequest, reasons_of, status_and_text
 from .replies import Reply, Wait
 from .request import Call
 
-#: Between two attempts of a claim that waits (K9), in ns; and for how many seconds it waits at most (K2).
-INTERVAL = 250 * MILLISECOND
-LONGEST_WAIT = 30
 
-#: The most tasks that one batch claims (K10).
-MOST_CLAIMED = 10
-
-
-def claim(call: Call, most: float = bodies.MOST_COMMANDS) -> Wait:
+def claim(call: Call, most: float = MOST_COMMANDS) -> Wait:
     """R3: claim a task of at most so many commands, and wait for one if the request says so (K1 to K9)."""
     fields = call.decode(bodies.CLAIM)
     commands, caller = fields.get("commands", ()), call.caller
     bodies.check_commands(commands, most)
-    seconds = min(fields.get("waitSeconds", 0), LONGEST_WAIT)
+    seconds = min(fields.get("waitSeconds", 0), LONGEST_CLAIM_WAIT)
     deadline = call.now + seconds * SECOND
 
     def attempt(now: int) -> Reply | None:
@@ -51,7 +45,7 @@ def claim(call: Call, most: float = bodies.MOST_COMMANDS) -> Wait:
 
     over = partial(_nothing, call, commands)
     next_chance = partial(call.broker.next_claim, commands, event_types=caller.event_types, tenant=caller.tenant)
-    return Wait(attempt, seconds, INTERVAL, over, next_chance)
+    return Wait(attempt, seconds, CLAIM_INTERVAL, over, next_chance)
 
 
 def _nothing(call: Call, commands: Sequence[str], now: int) -> Reply:

@@ -8,17 +8,13 @@ import pytest
 
 from codeq_fake.auth import jwks
 from codeq_fake.auth.jwt import LONGEST as LONGEST_TOKEN
-from codeq_fake.control import argument_readers
-from codeq_fake.control.argument_readers import LARGEST_STATE
-from codeq_fake.control.fault_rules import MOST as MOST_FAULTS
+from codeq_fake.control.limits import LARGEST_CALL, LARGEST_STATE, MOST_FAULT_RULES
 from codeq_fake.core.settings import CoreSettings
 from codeq_fake.core.task import HISTORY_LIMIT
 from codeq_fake.core.times import SECOND
 from codeq_fake.documents.errors import DEEPEST
 from codeq_fake.documents.yaml_text import MOST_REPEATED
-from codeq_fake.http.bodies import LARGEST_BATCH, MOST_ARTIFACTS, MOST_COMMANDS
-from codeq_fake.http.rejections import LARGEST_BODY
-from codeq_fake.http.worker_calls import LONGEST_WAIT
+from codeq_fake.http.limits import LARGEST_BATCH, LARGEST_BODY, LONGEST_CLAIM_WAIT, MOST_ARTIFACTS, MOST_COMMANDS
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
 from codeq_fake.page.visit import LARGEST_FORM
 from codeq_fake.runtime.webhook_deliveries import MOST_AT_ONCE, TIMEOUT
@@ -38,16 +34,16 @@ def mib(size: int) -> str:
 @pytest.mark.parametrize(
     ("row", "figures"),
     [
-        ("request body", [mib(LARGEST_BODY), mib(LARGEST_STATE), f"{argument_readers.LARGEST_BODY // 1024} KiB"]),
+        ("request body", [mib(LARGEST_BODY), mib(LARGEST_STATE), f"{LARGEST_CALL // 1024} KiB"]),
         ("bearer token", [f"{LONGEST_TOKEN // 1024} KiB"]),
-        ("fault rules", [f"{MOST_FAULTS:,}"]),
+        ("fault rules", [f"{MOST_FAULT_RULES:,}"]),
         ("nesting of YAML and JSON in files, settings and control calls", [f"{DEEPEST} levels"]),
         ("values that the aliases of a YAML document repeat", [f"{MOST_REPEATED:,}"]),
         ("fetch of a JWKS document", [mib(jwks.LARGEST), f"{jwks.INTERVAL} s between", f"first {jwks.MOST_KEYS} keys"]),
         ("items of a batch of tasks or results", [f"{LARGEST_BATCH},"]),
         ("commands of a claim or a subscription", [f"{MOST_COMMANDS:,},"]),
         ("artifacts of a request with results", [f"{MOST_ARTIFACTS:,},"]),
-        ("long poll", [f"{LONGEST_WAIT} s"]),
+        ("long poll", [f"{LONGEST_CLAIM_WAIT} s"]),
         ("journal of requests and of callbacks", [f"{DEFAULT_SIZE:,} entries", mib(DEFAULT_BYTES)]),
         ("form of the page", [mib(LARGEST_FORM)]),
         ("callback", [f"{TIMEOUT // SECOND} s for an answer", f"{CoreSettings().result_webhook_max_attempts} tries"]),

@@ -16,9 +16,9 @@ from codeq_fake import http, wire
 from codeq_fake.clocks import WallClock
 from codeq_fake.core import Submission
 from codeq_fake.http import OPERATIONS, bodies, long_texts, rendering
-from codeq_fake.http.bodies import LARGEST_BATCH, MOST_ARTIFACTS
 from codeq_fake.http.decoding_process import decode_large
-from codeq_fake.http.rejections import LARGEST_BODY, status_and_text
+from codeq_fake.http.limits import LARGEST_BATCH, LARGEST_BODY, MOST_ARTIFACTS
+from codeq_fake.http.rejections import status_and_text
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.server_settings import Settings
 from codeq_fake.testing import FakeCodeQ

@@ -10,7 +10,7 @@ import pytest
 
 from codeq_fake.core import errors
 from codeq_fake.http import OPERATIONS
-from codeq_fake.http.bodies import MOST_ARTIFACTS, MOST_COMMANDS
+from codeq_fake.http.limits import MOST_ARTIFACTS, MOST_COMMANDS
 from codeq_fake.http.rejections import status_and_text
 from codeq_fake.testing import FakeCodeQ
 from tests.http.support import CLAIM, SUBSCRIPTIONS, TASKS, Answer, ask, bearer

@@ -11,7 +11,7 @@ from codeq_fake.auth import Authenticator, Forbidden
 from codeq_fake.clocks import run
 from codeq_fake.control.errors import BadRequestError
 from codeq_fake.core import PROFILES, canonical_name
-from codeq_fake.http.topic_calls import LARGEST_POLICY
+from codeq_fake.http.limits import LARGEST_POLICY
 from codeq_fake.server_settings import Settings, SettingsError, StaticAuth
 from codeq_fake.testing import FakeCodeQ
 
