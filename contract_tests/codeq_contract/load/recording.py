@@ -41,6 +41,10 @@ _ADMIN = "admin"
 _MOST_ATTEMPTS = 4
 #: The most long polls at once.
 _POLLERS = 50
+#: Commands of a tenant.
+_COMMANDS = 2
+#: One in this number of participants belongs to the second tenant, if there is one.
+_SHARE_OF_OTHERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,12 +346,6 @@ class _Recorder:
     def _longest_backoff(self) -> int:
         _, longest = Settings.of(self._header(drained=False)).backoff(_MOST_ATTEMPTS)
         return longest
-
-
-_COMMANDS = 2
-
-#: One in this number of participants belongs to the second tenant, if there is one.
-_SHARE_OF_OTHERS = 3
 
 
 @dataclass(frozen=True, slots=True)
