@@ -14,7 +14,7 @@ from codeq_contract.driver import Reply, Request
 from codeq_contract.driver.plain_connection import Connection
 from codeq_contract.driver.requests import signed
 from codeq_contract.recorder import Tape
-from codeq_contract.recorder.tape import recorded_headers
+from codeq_contract.recorder.tape import reply_headers
 from codeq_contract.recordings.format import Call
 
 from .actors import Turn
@@ -82,7 +82,7 @@ class RealTimeScheduler:
                 {},
                 None if request.body is None else as_recorded(request.body, self.hooks_origin),
                 reply.status,
-                recorded_headers(reply.headers),
+                reply_headers(reply.headers),
                 as_recorded(reply.body, self.hooks_origin),
             )
         )

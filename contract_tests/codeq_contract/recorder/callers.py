@@ -11,13 +11,11 @@ from typing import Any
 
 from codeq_contract.driver.identities import WORKER_SCOPES, claims_in
 from codeq_contract.driver.requests import ADMIN, SUBSCRIPTIONS, TASKS, tasks_in
-from codeq_contract.recordings.format import Call, Identity
+from codeq_contract.recordings.format import REQUEST_HEADERS, Call, Identity
 from codeq_contract.recordings.times import SECOND
 
 _BEARER = re.compile(r"(?P<scheme>[Bb][Ee][Aa][Rr][Ee][Rr] +)(?P<token>\S+)(?P<rest>\s*)")
 
-#: The headers that the contract mentions. A recording keeps no others.
-_KEPT = ("x-role", "x-request-id", "traceparent", "tracestate")
 _USUAL_TYPE = "application/json"
 
 
@@ -32,7 +30,7 @@ class CallerNames:
 
         Header names are in lower case. A token in an unusual header becomes `{token:NAME}`.
         """
-        kept = {name: headers[name] for name in _KEPT if name in headers}
+        kept = {name: headers[name] for name in REQUEST_HEADERS if name in headers}
         if headers.get("content-type", _USUAL_TYPE) != _USUAL_TYPE:
             kept["content-type"] = headers["content-type"]
         authorization = headers.get("authorization")

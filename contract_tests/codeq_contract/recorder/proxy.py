@@ -90,8 +90,8 @@ class Proxy:
 
         A call that is cancelled or not answered stays on the tape without a reply.
         """
-        identity, recorded_headers = self._names.of(request.method, request.path, request.headers)
-        number = self._tape.sent(request.method, request.path, None, identity=identity, headers=recorded_headers)
+        identity, request_headers = self._names.of(request.method, request.path, request.headers)
+        number = self._tape.sent(request.method, request.path, None, identity=identity, headers=request_headers)
         on_tape: list[str] = []
 
         async def rewritten() -> AsyncIterator[bytes]:

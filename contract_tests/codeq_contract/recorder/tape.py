@@ -21,7 +21,7 @@ from codeq_contract.recordings.format import (
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
-def recorded_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+def reply_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """The headers of a reply that a recording keeps. Their names are in lower case."""
     return {name: headers[name] for name in REPLY_HEADERS if name in headers}
 
@@ -69,7 +69,7 @@ class Tape:
         """Record the reply to a request, received `at` that moment. A status of 0 means no reply."""
         call = self._calls[number]
         self._calls[number] = replace(
-            call, answered=at, status=status, reply_headers=recorded_headers(headers), reply=reply
+            call, answered=at, status=status, reply_headers=reply_headers(headers), reply=reply
         )
 
     def add(self, calls: Iterable[Call]) -> None:

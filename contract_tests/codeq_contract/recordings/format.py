@@ -18,6 +18,12 @@ SIGNATURE_HEADERS = ("x-codeq-timestamp", "x-codeq-signature")
 CALLBACK_HEADERS = ("content-type", "user-agent", "traceparent", *SIGNATURE_HEADERS)
 """The headers of a callback that a recording keeps."""
 
+REQUEST_HEADERS = ("x-role", "x-request-id", "traceparent", "tracestate")
+"""The headers of a request that a recording keeps, and a replay sends: those that the contract mentions.
+
+An unusual `content-type` is kept, too, and an `authorization` that is no usual bearer token, without the token.
+"""
+
 REPLY_HEADERS = ("content-encoding", "content-type", "location", "retry-after")
 """The headers of a reply that a recording keeps and a replay compares."""
 

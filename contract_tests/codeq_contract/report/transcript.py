@@ -1,4 +1,4 @@
-"""Requests and replies for a report: without tokens and secrets, and shortened."""
+"""The transcript of a case in a report: its last requests and replies, shortened, without tokens and secrets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from codeq_contract.recordings.times import SECOND
 
 from .results import ShownExchange
 
+#: The most requests of a case that are shown, and the most characters of one text of them.
 _MAX_EXCHANGES = 40
 _MAX_LENGTH = 2000
 
