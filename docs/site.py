@@ -17,8 +17,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import yaml
+
+from docs.commands_page import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,14 +54,6 @@ PUBLIC = (
     "codeq_client.tracing",
     "codeq_client.webhooks",
 )
-
-#: The commands, and where their groups are.
-COMMANDS = {
-    "codeq-fake": "codeq_fake.cli:main",
-    "codeq-worker": "codeq_client.worker_cli:main",
-    "codeq": "codeq_client.task_cli:main",
-    "codeq-contract": "codeq_contract.cli:main",
-}
 
 _LINK = re.compile(r'(\]\(|<[^>]+(?:src|srcset|href)=")([^)"#\s]+)')
 
@@ -97,28 +90,6 @@ def _with_links(text: str, source: Path, target: Path, places: dict[Path, Path])
 
     parts = re.split(r"(^```.*?^```$)", text, flags=re.MULTILINE | re.DOTALL)
     return "".join(part if part.startswith("```") else _LINK.sub(moved, part) for part in parts)
-
-
-def commands() -> str:
-    """The page of all commands, from their help texts."""
-    lines = ["# Commands", "", "Every command with its options, as `--help` shows them.", ""]
-    for name, place in COMMANDS.items():
-        module, _, group = place.partition(":")
-        for path, command in _walk(name, getattr(import_module(module), group)):
-            context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
-            level = "##" if path == name else "###"
-            lines += [f"{level} {path}", "", "```text", command.get_help(context), "```", ""]
-    return "\n".join(lines)
-
-
-def _walk(path: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
-    yield path, command
-    if isinstance(command, click.Group):
-        context = click.Context(command, info_name=path)
-        for name in command.list_commands(context):
-            part = command.get_command(context, name)
-            if part is not None and not part.hidden:
-                yield from _walk(f"{path} {name}", part)
 
 
 def problems() -> Iterator[str]:

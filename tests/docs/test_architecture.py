@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import grimp
 import pytest
 
-from docs.packages import PACKAGES, arrows, imported
+from docs.architecture_maps import PACKAGES, arrows, imported
 
 from .support import DOCS, blocks
 

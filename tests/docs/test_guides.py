@@ -18,6 +18,7 @@ from codeq_fake.cli import main
 from codeq_fake.server_settings import Settings
 from codeq_fake.server_settings.sources import camel
 from docs import generate
+from docs.settings_page import settings
 
 from .support import DOCS, ROOT, blocks, calls, environment, lines, shell, write_files
 
@@ -161,7 +162,7 @@ def test_what_is_made_from_the_code_is_up_to_date(page: str) -> None:
 
 
 def test_every_setting_is_told_of() -> None:
-    told = generate.settings()
+    told = settings()
     for field in fields(Settings):
         if field.name not in ("auth_given", "artifacts_dir_given", "unread", "producer_auth", "worker_auth"):
             assert f"`{camel(field.name)}`" in told, field.name
