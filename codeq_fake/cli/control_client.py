@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: The longest time that a fake may take to answer (s).
 PATIENCE = 30.0
+#: The longest time to connect to it (s).
+_CONNECT_TIMEOUT = 5
 
 _BAD_REQUEST, _UNAUTHORIZED = 400, 401
 
@@ -102,7 +104,7 @@ class Fake:
         import httpx  # noqa: PLC0415 - takes a tenth of a second that --help saves
 
         try:
-            timeout = httpx.Timeout(patience, connect=5)
+            timeout = httpx.Timeout(patience, connect=_CONNECT_TIMEOUT)
             # To load the certificates takes longer than the call. No proxy: a fake is on this machine or near it.
             verify = self._url.lower().startswith("https:")
             with httpx.Client(timeout=timeout, trust_env=False, verify=verify, headers=self._headers) as client:

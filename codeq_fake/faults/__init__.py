@@ -19,7 +19,6 @@ from .kinds import (
     garble,
     hang,
     lose_task,
-    observed_races,
     redeliver_finished,
     refuse,
     reset,
@@ -28,6 +27,7 @@ from .kinds import (
 )
 from .parsing import read_rules
 from .plan import Fault, FaultNotMetWarning, Plan
+from .race_rates import observed_races
 from .rule import BadFaultError, Occasion, Rule
 
 __all__ = [

@@ -171,23 +171,6 @@ def undo_end(**where: Unpack[Where]) -> Rule:
     return Rule("undo_end", **where)
 
 
-def observed_races(seed: int = 0) -> tuple[Rule, ...]:
-    """The real server's races (Z1 to Z6) as often as they were seen there; `seed` makes them repeatable.
-
-    Z1: 5 of some 7,200 tasks in eight runs. Z2: once in these runs. Z3: 462 of 5,620 completions under load. Z4 was
-    only read in the source: it needs a duplicate id as Z1 does, so it has the same probability here. Z5: of two results
-    at the same moment, every second time. Z6: 2 of 1,680 creates beside another with their key.
-    """
-    return (
-        redeliver_finished(probability=0.0007, seed=seed),
-        lose_task(probability=0.00014, seed=seed + 1),
-        revoke_lease(probability=0.08, seed=seed + 2),
-        false_empty(probability=0.0007, seed=seed + 3),
-        accept_result_twice(probability=0.5, seed=seed + 4),
-        double_create(probability=0.0012, seed=seed + 5),
-    )
-
-
 def _seconds(length: Duration) -> float:
     """A length of time in seconds. Raises BadFaultError."""
     if not isinstance(length, (str, timedelta)):

@@ -8,19 +8,22 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
+#: A receiver gets one part in this number of what may be under way at once: one that never answers stops no others.
+_RECEIVERS_AT_ONCE = 4
+
 _RECEIVER = re.compile(r"[^/?#]*//([^/?#]*)")
 
 
 class SendingQueue(Generic[T]):
     """First in, first out for each receiver, and the receivers take turns.
 
-    A receiver gets a quarter of what may be under way at once, so that one that never answers does not stop the others.
+    A receiver gets one part in `_RECEIVERS_AT_ONCE` of what may be under way at once.
     """
 
     def __init__(self, most: int) -> None:
         """`most` is how much may be under way at once."""
         self._most = most
-        self._most_of_one = max(1, most // 4)
+        self._most_of_one = max(1, most // _RECEIVERS_AT_ONCE)
         self._waiting: dict[str, deque[T]] = {}
         #: How much waits.
         self.waiting = 0

@@ -12,6 +12,8 @@ from codeq_fake.runtime.webhook_deliveries import MOST_AT_ONCE
 _MOST = 65_536
 #: What stays free for all else: files, names that are looked up, modules that are loaded late.
 _RESERVE = 64
+#: Callbacks get one part in this number of all descriptors.
+_PART_OF_CALLBACKS = 4
 
 
 def raise_limit() -> None:
@@ -38,8 +40,8 @@ def limit() -> int:
 
 
 def callbacks(wanted: int | None = None) -> int:
-    """How many callbacks may be under way at once: the wanted number, but a quarter of all descriptors at most."""
-    return max(1, min(wanted or MOST_AT_ONCE, limit() // 4))
+    """How many callbacks may be under way at once: the wanted number, but at most a part of all descriptors."""
+    return max(1, min(wanted or MOST_AT_ONCE, limit() // _PART_OF_CALLBACKS))
 
 
 def limits(

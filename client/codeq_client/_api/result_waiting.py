@@ -29,6 +29,8 @@ from .retries import Core, Flow, Pause
 R = TypeVar("R")
 
 _FIRST_POLL = 0.1
+"""Seconds between two reads of the task; they grow by `_GROWTH` each time."""
+_GROWTH = 1.5
 _LONGEST_POLL = 2.0
 _SERVER_WAIT = 5.0
 """For how long the server waits, in seconds. A dead letter has no result, so only a read of the task shows it."""
@@ -114,7 +116,7 @@ def _ended(core: Core, task_id: str, timeout: float, wake: Waker | None) -> Flow
         if finished is not None:
             return _value_of(finished.task, finished.record)
         yield Pause(min(pause, left), functools.partial(wake.ended, task_id) if wake else None)
-        pause = min(pause * 1.5, max(_LONGEST_POLL, after_long))
+        pause = min(pause * _GROWTH, max(_LONGEST_POLL, after_long))
 
 
 def _at_server(core: Core, task_id: str, seconds: int) -> Flow[Finished | None]:

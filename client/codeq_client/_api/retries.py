@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 _SHORTEST_TIMEOUT = 1.0
 _FIRST_PAUSE = 0.2
+"""Seconds before a call is repeated; they double each time, and up to half of them is taken off by chance."""
 _LONGEST_PAUSE = 5.0
 _LONGEST_RETRY_AFTER = 60.0
 """A longer Retry-After comes from a proxy or is a mistake: it must not stop a caller for a day."""

@@ -39,9 +39,10 @@ from .slots import Slots
 
 T = TypeVar("T")
 
-_FIRST_PAUSE = 0.5
+_FIRST_PAUSE = 0.5  # after a claim that failed; it doubles with each further one
 _LONGEST_PAUSE = 30.0
-_LONGEST_HOLD = 300.0
+_LONGEST_HOLD = 300.0  # of a task whose earlier handler is stuck
+_EARLY = 4  # an empty answer before one part in this number of the wait: something answers long polls at once
 _HEAD_START = 1.0  # of other workers for a task that is handed back: their long polls look every 250 ms (K9)
 _SHORT_POLL = 1.0  # while a command is at its limit: it is claimed again with the next poll
 _EMPTY_CLAIMS_IN_BURST = 2  # Z4: one empty answer may be wrong
@@ -190,8 +191,8 @@ class ClaimLoop:
         if task is None and self._burst and (self.slots.used or not all_asked):
             await self._until_change()
             self._empty_claims = 0  # it may have created tasks
-        elif task is None and took < wait / 4:
-            await self._pause(min(1.0, wait))  # something answers long polls at once: do not spin
+        elif task is None and took < wait / _EARLY:
+            await self._pause(min(1.0, wait))  # do not spin
 
     def _wait_of_claim(self, *, all_asked: bool) -> float:
         """Return how many seconds a claim waits. Not one that has to show at once that the server answers."""
