@@ -6,14 +6,16 @@ import click
 
 from codeq_fake import __version__
 
+from .clock import advance, clock
 from .completion import completion
+from .contract import contract
 from .demo import demo
 from .faults import fault, faults
-from .journals import as_pytest, callbacks, contract, curl, requests, resend, surprises
+from .journals import as_pytest, callbacks, curl, requests, resend, surprises
 from .output import Program
 from .serve import run, serve
 from .simulate import simulate
-from .state import advance, clock, reset, state
+from .state import reset, state
 from .task_story import task
 from .tasks import delete, expire, queues, requeue, take, tasks, workers
 from .top import top

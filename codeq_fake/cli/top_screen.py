@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from codeq_fake import wire
 from codeq_fake.serving.terminal_text import printable
 
+from .clock import beside_real
 from .journals import REQUEST_COLUMNS, request_row
-from .state import beside_real
 from .tables import Columns, Kind, screen_table, whole_table
 from .tasks import QUEUE_COLUMNS, attempts_of, queue_row
 
