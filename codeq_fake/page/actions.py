@@ -21,10 +21,10 @@ from codeq_fake.faults import BadFaultError
 from codeq_fake.faults.recipes import RECIPES
 from codeq_fake.http.rejections import status_and_text
 
+from .limits import MOST_SUGGESTED
 from .rendering import counted, query
 from .visit import Visit
 
-_MOST_COMMANDS = 50
 _UNITS = MappingProxyType({"s": 1, "min": 60, "h": 3600, "d": 86_400})
 
 
@@ -70,7 +70,7 @@ async def set_mode(visit: Visit) -> Response:
 
 def show_form(visit: Visit, typed: NewTask, problem: str = "") -> Response:
     """The form for a new task, with what was typed and what is wrong with it."""
-    known = islice(dict.fromkeys([*BUILT_IN_COMMANDS, *visit.runtime.broker.counters.created]), _MOST_COMMANDS)
+    known = islice(dict.fromkeys([*BUILT_IN_COMMANDS, *visit.runtime.broker.counters.created]), MOST_SUGGESTED)
     return visit.show("create.html", 400 if problem else 200, typed=typed, problem=problem, commands=list(known))
 
 

@@ -6,7 +6,7 @@ from shlex import quote
 
 from codeq_fake.payloads import Request
 
-from .rendering import LONGEST
+from .limits import LONGEST_BODY
 
 #: What curl or the server makes itself, and what belongs to this one request.
 _LEFT_OUT = frozenset(
@@ -28,7 +28,7 @@ def as_curl(request: Request, origin: str) -> str:
         elif name not in _LEFT_OUT and value != "***":  # a secret
             lines.append(f"-H {quote(f'{name}: {value}')}")
     if request["body"]:
-        whole = len(request["body"]) <= LONGEST
+        whole = len(request["body"]) <= LONGEST_BODY
         lines.append(f"--data-raw {quote(request['body'])}" if whole else "--data-binary @body.json")
     return " \\\n  ".join(lines)
 

@@ -24,11 +24,8 @@ from . import data, depth, lane, request_list, story, task_list
 from .actions import NewTask, show_form
 from .curl import as_curl, first_task
 from .fault_forms import KindForm, recipe_forms
+from .limits import ENTRIES_OF_OVERVIEW, ENTRIES_OF_SHEET
 from .visit import Visit
-
-#: How many entries a sheet of a long list has, and how many each part of the overview.
-_SHEET = 50
-_FEW = 12
 
 
 async def overview(visit: Visit) -> Response:
@@ -36,8 +33,8 @@ async def overview(visit: Visit) -> Response:
     runtime = visit.runtime
     return visit.show(
         "overview.html",
-        fake=await in_slices(data.overview(runtime, most=_FEW)),
-        latest=request_list.latest(runtime.requests, most=_FEW),
+        fake=await in_slices(data.overview(runtime, most=ENTRIES_OF_OVERVIEW)),
+        latest=request_list.latest(runtime.requests, most=ENTRIES_OF_OVERVIEW),
         first_task=first_task(_origin(visit), runtime.tokens.producer),
     )
 
@@ -47,7 +44,7 @@ async def tasks(visit: Visit) -> Response:
     search = task_list.Search(
         visit.text("q").strip(), visit.text("state"), visit.text("command"), visit.text("tenant"), visit.text("sort")
     )
-    found = await in_slices(task_list.find(visit.runtime, search, _sheet(visit), size=_SHEET))
+    found = await in_slices(task_list.find(visit.runtime, search, _sheet(visit), size=ENTRIES_OF_SHEET))
     return visit.show(
         "tasks.html",
         search=search,
@@ -76,7 +73,7 @@ async def task(visit: Visit) -> Response:
         position=place,
         claims=latest_claims(runtime) if place is not None else (),
         result=task.record.result if task.record is not None else None,
-        callbacks=[representations.callback(entry) for entry in callbacks[: -_FEW - 1 : -1]],
+        callbacks=[representations.callback(entry) for entry in callbacks[: -ENTRIES_OF_OVERVIEW - 1 : -1]],
         next_tries=data.next_tries(runtime),
     )
 
@@ -99,7 +96,7 @@ def creation(visit: Visit) -> Response:
 
 async def workers(visit: Visit) -> Response:
     """Each worker: what it claims, what it got or why it got nothing."""
-    return visit.show("workers.html", workers=(await visit.controls.workers_in_slices())[:_SHEET])
+    return visit.show("workers.html", workers=(await visit.controls.workers_in_slices())[:ENTRIES_OF_SHEET])
 
 
 def callbacks(visit: Visit) -> Response:
@@ -107,7 +104,7 @@ def callbacks(visit: Visit) -> Response:
     journal = visit.runtime.deliveries.journal
     state = visit.text("state")
     matches = (entry for entry in reversed(journal.entries) if not state or entry.state == state)
-    sheet: data.Sheet[Callback] = data.sheet(matches, _sheet(visit), size=_SHEET)
+    sheet: data.Sheet[Callback] = data.sheet(matches, _sheet(visit), size=ENTRIES_OF_SHEET)
     return visit.show(
         "callbacks.html",
         sheet=sheet,
@@ -135,7 +132,7 @@ def callback(visit: Visit) -> Response:
 async def requests(visit: Visit) -> Response:
     """Requests with their replies, newest first."""
     search = request_list.Search(visit.text("q").strip(), visit.text("status").strip().lower(), visit.text("only"))
-    found = await in_slices(request_list.find(visit.runtime, search, _sheet(visit), size=_SHEET))
+    found = await in_slices(request_list.find(visit.runtime, search, _sheet(visit), size=ENTRIES_OF_SHEET))
     return visit.show("requests.html", search=search, found=found, names=request_list.FILTERS)
 
 
@@ -150,7 +147,7 @@ def request(visit: Visit) -> Response:
     return visit.show(
         "request.html",
         request=fields,
-        about=about[:_FEW],
+        about=about[:ENTRIES_OF_OVERVIEW],
         took=entry.took,
         has_unread_body=not entry.body and _has_body(fields["headers"]),
         curl=as_curl(fields, _origin(visit)),
@@ -176,13 +173,17 @@ async def faults(visit: Visit) -> Response:
         requests=tuple(REQUESTS),
         kind=KindForm.of(kind) if kind in KINDS else None,
         ways=WAYS,
-        workers=[worker["worker"] for worker in (await visit.controls.workers_in_slices())[:_FEW] if worker["worker"]],
+        workers=[
+            worker["worker"]
+            for worker in (await visit.controls.workers_in_slices())[:ENTRIES_OF_OVERVIEW]
+            if worker["worker"]
+        ],
     )
 
 
 async def depth_over_time(visit: Visit) -> Response:
     """How many tasks were ready, delayed, in progress and dead, over the fake's time."""
-    return visit.show("depth.html", depth=await in_slices(depth.of_fake(visit.runtime, most=_FEW)))
+    return visit.show("depth.html", depth=await in_slices(depth.of_fake(visit.runtime, most=ENTRIES_OF_OVERVIEW)))
 
 
 async def contract(visit: Visit) -> Response:

@@ -23,11 +23,7 @@ from codeq_fake.core.durations import in_words
 from codeq_fake.core.times import MILLISECOND
 
 from .fault_forms import arrival, consequence
-
-#: How many characters of a payload, a body or a reply a page shows.
-LONGEST = 100_000
-#: The same for any other text, such as an error.
-_MOST = 10 * LONGEST
+from .limits import LONGEST_BODY, LONGEST_TEXT
 
 #: Invisible characters: controls except tab and line ends, marks without a glyph, those that reverse a line, and
 #: half surrogate pairs, which no document can hold.
@@ -126,13 +122,13 @@ def _nanoseconds(at: int | str | None) -> int | None:
 
 def pretty(text: str) -> str:
     """JSON text with indentation; other or long text unchanged, up to a length."""
-    if len(text) <= LONGEST:
+    if len(text) <= LONGEST_BODY:
         try:
             laid_out = json.dumps(representations.plain(text), indent=2, ensure_ascii=False)
         except ValueError:
             return text
         return laid_out if text[:1] in "[{" else text
-    return _cut(text, LONGEST)
+    return _cut(text, LONGEST_BODY)
 
 
 def _cut(text: str, length: int) -> str:
@@ -146,7 +142,7 @@ def visible(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
     """
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return _UNSEEN.sub(_escaped, value if len(value) <= _MOST else _cut(value, _MOST))
+    return _UNSEEN.sub(_escaped, value if len(value) <= LONGEST_TEXT else _cut(value, LONGEST_TEXT))
 
 
 def _escaped(unseen: re.Match[str]) -> str:

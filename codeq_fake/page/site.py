@@ -21,12 +21,12 @@ from codeq_fake.runtime.fake_server import FakeServer
 from . import actions, pages
 from .access import PageAccess
 from .data import next_event
-from .visit import LARGEST_FORM, Visit
+from .limits import LARGEST_FORM, LARGEST_LOGIN
+from .visit import Visit
 
 Handler: TypeAlias = Callable[[Visit], Response | Awaitable[Response]]
 
 _LOGIN = "/_fake/page/login"
-_LARGEST_LOGIN = 10_000  # bytes: anyone may send it
 _NOT_FOUND = 404
 
 #: A browser may only load files of this site, send forms to it, and show the page outside of frames.
@@ -89,7 +89,7 @@ class Site:
             return visit.show("login.html", 401)
         try:
             if request.method == "POST":
-                await visit.read_form(_LARGEST_LOGIN if is_login else LARGEST_FORM)
+                await visit.read_form(LARGEST_LOGIN if is_login else LARGEST_FORM)
             visit.event = await in_slices(next_event(self._runtime))
             response = handler(visit)
             return await response if isawaitable(response) else response

@@ -17,10 +17,9 @@ from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Callback, Request
 from codeq_fake.surprises.history import fields_of_short
 
+from .limits import MOST_STRUCK
 from .rendering import STATES, counted, query
 
-#: So many requests are shown at most that were refused, met a fault or got no reply: the latest ones.
-_MOST_STRUCK = 20
 _ERROR = 400
 
 #: What a line is about: a change of the task, a request that was refused or met a fault, or the try of a callback.
@@ -53,7 +52,7 @@ def of_task(task: Task, requests: Sequence[Request], callbacks: Iterable[Callbac
     """The story of a task with the requests and callbacks about it, the earliest line first."""
     struck = [entry for entry in requests if entry.status >= _ERROR or not entry.status or entry.faults]
     tries = sorted((line for entry in callbacks for line in _tries(entry)), key=attrgetter("at"))
-    refusals = map(_of_refusal, struck[-_MOST_STRUCK:])
+    refusals = map(_of_refusal, struck[-MOST_STRUCK:])
     return list(_folded(merge(_events(task, requests), refusals, tries, key=attrgetter("at"))))
 
 

@@ -17,6 +17,7 @@ from codeq_fake.core.slices import BATCH, Slices, batches, emptied, in_batches
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .data import Sheet, TaskRow, end_of_wait, sheet
+from .limits import MOST_SUGGESTED
 from .rendering import STATES
 
 #: The filters besides the words for states.
@@ -25,7 +26,6 @@ _NAMES = ("ready", "delayed", "in progress", LEASE_OVER, STUCK, "dead", "complet
 #: The filters by name, as the page calls them.
 FILTERS: Mapping[str, str] = MappingProxyType({name: name.capitalize() for name in _NAMES})
 
-_MOST_SUGGESTED = 50
 #: So many queues are looked at for names to suggest.
 _MOST_QUEUES = 1000
 
@@ -151,6 +151,6 @@ def suggestions(broker: Broker) -> Mapping[str, Sequence[str]]:
     """Some of the commands and tenants that the fake has tasks of."""
     tenants = dict.fromkeys(tenant for tenant, _ in islice(broker.store.queues, _MOST_QUEUES) if tenant)
     return {
-        "commands": list(islice(broker.counters.created, _MOST_SUGGESTED)),
-        "tenants": list(islice(tenants, _MOST_SUGGESTED)),
+        "commands": list(islice(broker.counters.created, MOST_SUGGESTED)),
+        "tenants": list(islice(tenants, MOST_SUGGESTED)),
     }

@@ -29,9 +29,6 @@ from .rendering import render
 
 HOME = "/_fake/"
 
-#: The largest form (bytes); a state has about the same limit in the control API.
-LARGEST_FORM = 256 * 1024 * 1024
-
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,17}")
 
 _NOT_FOUND = 404

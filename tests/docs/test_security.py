@@ -16,7 +16,7 @@ from codeq_fake.documents.errors import DEEPEST
 from codeq_fake.documents.yaml_text import MOST_REPEATED
 from codeq_fake.http.limits import LARGEST_BATCH, LARGEST_BODY, LONGEST_CLAIM_WAIT, MOST_ARTIFACTS, MOST_COMMANDS
 from codeq_fake.journal import DEFAULT_BYTES, DEFAULT_SIZE
-from codeq_fake.page.visit import LARGEST_FORM
+from codeq_fake.page.limits import LARGEST_FORM
 from codeq_fake.runtime.webhook_deliveries import MOST_AT_ONCE, TIMEOUT
 from codeq_fake.serving.server import DEFAULT_LIMITS
 
