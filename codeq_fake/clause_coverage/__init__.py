@@ -1,8 +1,10 @@
 """Clause coverage: each clause of the contract, whether this fake does the same, and how often traffic touched it.
 
-The clauses are data, in `clauses.yaml`. Their facts are in `facts.json`, a copy of those of the contract suite.
+The clauses are data, in `clauses.yaml`. Their facts are in `facts.json`, a copy of those of the contract suite. The
+module `coverage` reads both, and is loaded only where it is asked.
 """
 
 from __future__ import annotations
 
-from .coverage import coverage, markdown
+#: The operation under which faults are counted: `(FAULT, kind)`.
+FAULT = "fault"

@@ -12,11 +12,10 @@ from importlib.resources import files
 from itertools import chain
 from typing import Any, Literal, TypeAlias
 
+from . import FAULT
+
 #: The release of the real server that the contract was first taken from, and the store of its deployment files.
 SERVER, STORE = "v0.3.3", "kvrocks-2.8"
-
-#: The operation under which faults are counted: `(FAULT, kind)`.
-FAULT = "fault"
 
 #: Whether the fake does the same as the real server, or something else on purpose.
 Ours: TypeAlias = Literal["exact", "differs"]

@@ -19,7 +19,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar, TypeVar
 
-from codeq_fake.compat.anyio import works_for
+from codeq_fake.compat.anyio_threads import works_for
 from codeq_fake.compat.asyncio import (
     LoopWithoutSockets,
     awaits_subprocess,

@@ -1,9 +1,7 @@
-"""Insides of anyio: its worker threads, the order of its cancel scopes, and how a worker process's answer is read."""
+"""Insides of anyio: its calls on threads, the order of its cancel scopes, and how a worker process's answer is read."""
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -16,12 +14,6 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.to_thread import current_default_thread_limiter
 
 T = TypeVar("T")
-
-
-def works_for(thread: threading.Thread, loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether this is a worker thread of anyio that runs something for a task of this loop."""
-    idle = getattr(thread, "idle_workers", None)
-    return idle is not None and getattr(thread, "loop", None) is loop and thread not in idle
 
 
 async def run_in_process(function: Callable[..., T], *args: object) -> T:

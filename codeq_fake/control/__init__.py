@@ -12,7 +12,6 @@ from .errors import (
     UnknownFaultError,
     UnknownTaskError,
 )
-from .routes import routes
 
 __all__ = [
     "BadRequestError",
@@ -23,5 +22,4 @@ __all__ = [
     "UnknownCallbackError",
     "UnknownFaultError",
     "UnknownTaskError",
-    "routes",
 ]

@@ -7,9 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from itertools import islice
-from typing import Any, Literal, TypeAlias
-
-from starlette.requests import Request
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from codeq_fake import wire
 from codeq_fake.clocks import in_slices
@@ -21,6 +19,9 @@ from codeq_fake.documents import LONG, BadDocumentError, emptied, finite, neares
 
 from .errors import BadRequestError
 from .limits import LARGEST_CALL, LARGEST_STATE
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
 
 #: Makes an argument of a JSON value, or of text from a path or query, and the argument's name. Raises BadRequestError.
 Reader: TypeAlias = Callable[[Any, str], Any]

@@ -12,11 +12,8 @@ from functools import partial
 from itertools import islice
 from typing import Any, Literal, TypeVar
 
-from anyio import to_thread
-
 from codeq_fake import payloads, wire
 from codeq_fake.auth import identities_of
-from codeq_fake.clause_coverage import coverage
 from codeq_fake.clocks import Clock, WallClock, in_slices
 from codeq_fake.core import Task, errors, manual_operations
 from codeq_fake.core.claimability import position
@@ -24,7 +21,6 @@ from codeq_fake.core.frozen_items import FrozenItems
 from codeq_fake.core.slices import Slices, at_once, in_order
 from codeq_fake.http.faults.task_effects import RACES, affect
 from codeq_fake.journal import callbacks_about, requests_about
-from codeq_fake.openapi import document
 from codeq_fake.runtime.fake_server import FakeServer
 from codeq_fake.runtime.ids import MOST_QUEUED, QueueFullError, TakenIdError
 from codeq_fake.server_settings import Settings, SettingsError
@@ -102,6 +98,8 @@ class Controls(ClockControls, StateControls, JournalControls):
         """
         read = partial(self._read_setup, settings, yaml, identities)
         if len(yaml or "") > _LONG_YAML:
+            from anyio import to_thread  # noqa: PLC0415 - slow, and rarely needed
+
             async with self._runtime.freezing:  # one at a time: many threads would leave the others few turns
                 setup = await to_thread.run_sync(read)
         else:
@@ -323,11 +321,15 @@ class Controls(ClockControls, StateControls, JournalControls):
 
     def contract(self) -> dict[str, Any]:
         """All clauses of the contract, whether the fake does the same, and how often its traffic touched each."""
+        from codeq_fake.clause_coverage.coverage import coverage  # noqa: PLC0415 - slow, and rarely needed
+
         profile = self._runtime.broker.profile
         return coverage(self._runtime.seen, profile.version.name, profile.store.name)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document of what this fake imitates."""
+        from codeq_fake.openapi import document  # noqa: PLC0415 - as above
+
         profile = self._runtime.broker.profile
         return document(profile.version.name, profile.store.name)
 

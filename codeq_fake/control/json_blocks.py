@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any
-
-from starlette.responses import Response, StreamingResponse
+from typing import TYPE_CHECKING, Any
 
 from codeq_fake.core.slices import Slices, batches
 from codeq_fake.documents import LONG, JsonText, nests_too_deep
 from codeq_fake.wire import without_surrogates
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
 
 
 def encoded(value: Any) -> Slices[list[bytes]]:  # noqa: ANN401 - any JSON value
@@ -32,6 +33,8 @@ def encoded(value: Any) -> Slices[list[bytes]]:  # noqa: ANN401 - any JSON value
 
 def response(blocks: Sequence[bytes]) -> Response:
     """The reply with a JSON text."""
+    from starlette.responses import Response, StreamingResponse  # noqa: PLC0415 - slow, and a state in process needs none
+
     if len(blocks) == 1:
         return Response(blocks[0], media_type="application/json")
     size = sum(map(len, blocks))

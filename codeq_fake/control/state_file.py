@@ -11,9 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from glob import escape
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import Any
 
 from codeq_fake.documents import BadDocumentError, read_json
@@ -77,6 +75,8 @@ def write_whole(file: Path, text: str) -> None:
     Readers find the old or the new content, even after a crash. Only the owner can read a new file, since a state holds
     payloads. Raises OSError, and then the file has not changed.
     """
+    from tempfile import NamedTemporaryFile  # noqa: PLC0415 - loads what compresses files, and few fakes have one
+
     target = file.resolve()  # a symbolic link stays one
     _remove_leftovers(target)
     # In the same directory, since a file cannot be renamed into another file system.
@@ -100,6 +100,8 @@ def write_whole(file: Path, text: str) -> None:
 
 def _remove_leftovers(target: Path) -> None:
     """Remove the files of writers of `target` that were killed. One that still writes holds its file."""
+    from glob import escape  # noqa: PLC0415 - as above
+
     for file in target.parent.glob(f".{escape(target.name)}.*{_UNFINISHED}"):
         with suppress(OSError), file.open("rb") as unfinished:
             _hold(unfinished.fileno())

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from anyio import BrokenWorkerProcess
-
 from codeq_fake import wire
-from codeq_fake.compat.anyio import run_in_process
 from codeq_fake.wire import LIST_OF, BadBody, Struct
 
 from .rejections import BodyNeedsMemory, NoWorkerProcess
@@ -33,6 +30,10 @@ async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody 
     """
     if len(body) < _LARGE and sum(map(body.count, _BEFORE_A_VALUE)) < _MANY:
         return None
+    from anyio import BrokenWorkerProcess  # noqa: PLC0415 - slow, and only a large body needs it
+
+    from codeq_fake.compat.anyio import run_in_process  # noqa: PLC0415 - as above
+
     try:
         await asyncio.sleep(0)  # to join, to send and to read back 60 MB takes some 40 ms each
         decoded = await run_in_process(_decoded, body, struct)

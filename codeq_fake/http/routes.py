@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Coroutine, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
-from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from codeq_fake.runtime.fake_server import FakeServer
@@ -26,17 +25,28 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _REPLACEMENT = "\ufffd"
 
 
-def surface(runtime: FakeServer, beside: Sequence[BaseRoute] = ()) -> ASGIApp:
-    """R1 to R17, then the routes `beside` them, then R18 for every other path."""
+class Beside(Protocol):
+    """An application that answers some paths beside those of the contract."""
+
+    def takes(self, scope: Scope) -> bool:
+        """Whether a request is for it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+
+
+def surface(runtime: FakeServer, beside: Beside | None = None) -> ASGIApp:
+    """R1 to R17, then what is `beside` them, then R18 for every other path."""
     return _Surface(runtime, beside)
 
 
-class _Surface(Router):
+class _Surface:
     """All routes. A path with a bad percent escape is refused first, as Go's server refuses it."""
 
-    def __init__(self, runtime: FakeServer, beside: Sequence[BaseRoute]) -> None:
-        super().__init__(beside, redirect_slashes=False, default=_UnknownPath(runtime))
+    def __init__(self, runtime: FakeServer, beside: Beside | None) -> None:
         self._runtime = runtime
+        self._beside = beside
+        self._unknown_path = _UnknownPath(runtime)
 
     @cached_property
     def _tables(self) -> tuple[_Table, _Table]:
@@ -51,7 +61,8 @@ class _Surface(Router):
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Answer a request."""
-        # Not `async`, and not by Starlette's routes: more coroutines for each request would cost time.
+        # Not `async`, and not by Starlette's routes: more coroutines for each request would cost time, and Starlette's
+        # import takes a tenth of a start.
         raw_path = scope.get("raw_path") or b""
         if b"%" in raw_path and _BAD_ESCAPE.search(raw_path):
             return replies.send_reply(send, replies.BAD_REQUEST, None)
@@ -68,7 +79,11 @@ class _Surface(Router):
                 if params is not None:
                     scope["path_params"] = params
                     return route.answer(scope, receive, send)
-        return super().__call__(scope, receive, send)
+            if self._beside is not None and self._beside.takes(scope):
+                return self._beside(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            return _lifespan(receive, send)
+        return self._unknown_path(scope, receive, send)
 
 
 class _Table:
@@ -110,6 +125,13 @@ class _OperationRoute:
         """Answer a request, with faults only while there are fault rules."""
         # Not `async`: a second coroutine for each request would cost time.
         return (self._faulty if self._fault_plan.active else self._endpoint)(scope, receive, send)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Agree to the start and the end of a server: there is nothing to do at either."""
+    for event in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{event}.complete"})
 
 
 class _UnknownPath:

@@ -11,7 +11,6 @@ from threading import RLock, Thread, current_thread
 from typing import Any, TypeAlias, TypeVar
 from weakref import finalize
 
-import anyio.to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeq_fake.clocks.clock import stopwatch
@@ -80,6 +79,8 @@ class Home:
 
     async def _run_for_trio(self, function: Callable[[], Awaitable[T]]) -> T:
         """Await what `function` returns, in the thread, for a coroutine that is not one of asyncio."""
+        import anyio.to_thread  # noqa: PLC0415 - slow, and code on asyncio does without it
+
         future = self._submit(function, in_loops=False)
         try:
             return await anyio.to_thread.run_sync(future.result, abandon_on_cancel=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from starlette.routing import BaseRoute, Match, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from codeq_fake import control, http, page
+from codeq_fake import http
 from codeq_fake.runtime.fake_server import FakeServer
 
 _ROOT = "/_fake"
@@ -21,35 +20,31 @@ def application(runtime: FakeServer, *, with_control: bool = True, control_token
     """
     if not with_control:
         return http.surface(runtime)
-    return http.surface(runtime, beside=[_FakeRoutes(runtime, control_token)])
+    return http.surface(runtime, beside=_FakeRoutes(runtime, control_token))
 
 
-class _FakeRoutes(BaseRoute):
+class _FakeRoutes:
     """The fake's own routes under `/_fake`: the page and the control API.
 
-    They are created at the first request: they are half of a fake's set-up, and most tests call none.
+    They are loaded and created at the first request: most tests call none, and Starlette takes a tenth of a start.
     """
 
     def __init__(self, runtime: FakeServer, token: str | None) -> None:
         self._runtime = runtime
         self._token = token
-        self._router: Router | None = None
+        self._router: ASGIApp | None = None
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Match the path."""
-        is_ours = scope["type"] == "http" and (
-            scope["path"] == _ROOT or scope["path"].startswith(f"{_ROOT}/") or _is_visit(scope)
-        )
-        return Match.FULL if is_ours else Match.NONE, {}
+    def takes(self, scope: Scope) -> bool:
+        """Whether a request is for them."""
+        return scope["path"] == _ROOT or scope["path"].startswith(f"{_ROOT}/") or _is_visit(scope)
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         await asyncio.sleep(0)  # Starlette and the control API need a task, which a request may not have yet
         if self._router is None:
-            runtime, token = self._runtime, self._token
-            # The page first: the last route of the control API matches every path.
-            routes = [*page.routes(runtime, token=token), *control.routes(runtime, token=token)]
-            self._router = Router(routes, redirect_slashes=False)
+            from .fake_router import fake_router  # noqa: PLC0415 - see above
+
+            self._router = fake_router(self._runtime, self._token)
         await self._router(scope, receive, send)
 
 

@@ -18,7 +18,6 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-from codeq_fake import page
 from codeq_fake.compat import httpx
 from codeq_fake.compat.uvicorn import Limits
 from codeq_fake.compat.uvicorn_choice import best_serve
@@ -28,10 +27,14 @@ from codeq_fake.runtime.fake_server import FakeServer
 from . import descriptors
 
 DEFAULT_LIMITS = Limits()
-#: What the first callback needs, the first request for metrics, and the first visitor of the page. A package comes
-#: before its modules: the import of a module does not wait for another thread that imports its package, and finds half
-#: of it.
+#: What the first request under `/_fake` needs, the first large body, the first callback, the first request for metrics,
+#: and the first visitor of the page. A package comes before its modules: the import of a module does not wait for
+#: another thread that imports its package, and finds half of it.
 _LATE = (
+    "starlette",
+    "codeq_fake.serving.fake_router",
+    "anyio",
+    "codeq_fake.compat.anyio",
     "codeq_fake.webhooks.transport",
     "prometheus_client",
     "prometheus_client.core",
@@ -133,6 +136,8 @@ def _load(is_over: Event) -> None:
         import_module(module)
     if is_over.wait(_BEFORE_TEMPLATES):
         return
+    from codeq_fake import page  # noqa: PLC0415 - see `_LATE`
+
     for _ in page.loaded_ahead():
         if is_over.is_set():
             return

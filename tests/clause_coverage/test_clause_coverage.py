@@ -13,8 +13,7 @@ import pytest
 
 from codeq_contract.recordings.shipped import FOLDER
 from codeq_fake.auth import Refusal
-from codeq_fake.clause_coverage import coverage, markdown
-from codeq_fake.clause_coverage.coverage import changes, clauses, facts
+from codeq_fake.clause_coverage.coverage import changes, clauses, coverage, facts, markdown
 from codeq_fake.core import errors as core_errors
 from codeq_fake.http import OPERATIONS
 from codeq_fake.testing import FakeCodeQ

@@ -10,7 +10,8 @@ import anyio.to_thread
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from codeq_fake.compat.anyio import calls_on_threads_by, numbered_scopes, run_in_process, works_for
+from codeq_fake.compat.anyio import calls_on_threads_by, numbered_scopes, run_in_process
+from codeq_fake.compat.anyio_threads import works_for
 
 WORKERS = "anyio no longer says which of its worker threads are idle: virtual time would jump over a call in a thread"
 ANSWERS = "anyio no longer reads answers of worker processes as before: a body of 60 MB would hold up all others"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from starlette.routing import Route
 
 from codeq_fake.clocks import WallClock
-from codeq_fake.control import routes
+from codeq_fake.control.routes import routes
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from tests.http.strategies import ODD_VALUES, bodies, changed_values, headers
 from tests.http.support import CLAIM, IDENTITIES, NOW, ask_and_hang_up, bearer, filled

@@ -17,7 +17,7 @@ from tests.http.support import TASKS, V1, Connection, ask, bearer, request_scope
 
 if TYPE_CHECKING:
     import httpx
-    from starlette.types import Scope
+    from starlette.types import Message, Scope
 
     from codeq_fake.http import Operation
     from codeq_fake.testing import FakeCodeQ
@@ -299,6 +299,24 @@ def test_a_websocket_is_ignored(codeq: FakeCodeQ) -> None:
     client = Connection()
     asyncio.run(_serve(codeq, {**request_scope("GET", "/nope"), "type": "websocket"}, client))
     assert client.sent == []
+
+
+def test_another_server_may_start_and_end_the_application(codeq: FakeCodeQ) -> None:
+    exchanged: list[str] = []
+
+    async def receive() -> Message:
+        event = "shutdown" if exchanged else "startup"
+        exchanged.append(event)
+        return {"type": f"lifespan.{event}"}
+
+    async def send(message: Message) -> None:
+        exchanged.append(message["type"])
+
+    async def run() -> None:
+        await codeq.app({"type": "lifespan"}, receive, send)
+
+    asyncio.run(run())
+    assert exchanged == ["startup", "lifespan.startup.complete", "shutdown", "lifespan.shutdown.complete"]
 
 
 async def _serve(codeq: FakeCodeQ, scope: Scope, client: Connection) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 
 from starlette.types import Receive, Scope, Send
 
-from codeq_fake.clause_coverage.coverage import FAULT
+from codeq_fake.clause_coverage import FAULT
 from codeq_fake.core import races
 from codeq_fake.core.slices import Slices
 from codeq_fake.faults import Fault, Rule
