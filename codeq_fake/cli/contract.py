@@ -6,7 +6,6 @@ from dataclasses import asdict
 
 import click
 
-from codeq_fake.clause_coverage.coverage import changes, version_and_store
 from codeq_fake.payloads import DEFAULT_PROFILE
 
 from .control_client import Fake, Shape, calls_fake
@@ -42,6 +41,8 @@ def contract(fake: Fake, *, untouched: bool, old: str | None, new: str | None) -
 
 def _changes(old: str, new: str) -> Answer:
     """What changes between two profiles, in words."""
+    from codeq_fake.clause_coverage.coverage import changes, version_and_store  # noqa: PLC0415 - others need no clauses
+
     (old_version, old_store), (new_version, new_store) = pair = version_and_store(old), version_and_store(new)
     before, after = f"{old_version}/{old_store}", f"{new_version}/{new_store}"
     width = max(len(before), len(after)) + 1

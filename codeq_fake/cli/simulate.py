@@ -6,10 +6,8 @@ import importlib.util
 import os
 import sys
 import traceback
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from functools import cache
 from itertools import islice, repeat
-from multiprocessing import get_context
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
@@ -19,6 +17,8 @@ import click
 from .output import FAILED, MISUSED, Number, exit_with, say, tell
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future, ProcessPoolExecutor
+
     from rich.console import Console
 
     from codeq_fake.simulation.runs import Outcome
@@ -107,6 +107,8 @@ def _search(
     path: Path, simulation: Simulation, seeds: range, *, until: int | None, processes: int, console: Console
 ) -> tuple[int, int | None]:
     """Run on several processes until the first failure. Return how many runs there were, and the seed that fails."""
+    from concurrent.futures import FIRST_COMPLETED, wait  # noqa: PLC0415 - as above
+
     from codeq_fake.clocks.clock import stopwatch  # noqa: PLC0415 - as above
 
     from .search_display import SearchDisplay  # noqa: PLC0415 - as above
@@ -162,6 +164,9 @@ def digest(path: Path, name: str, seed: int) -> str:
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:
+    from concurrent.futures import ProcessPoolExecutor  # noqa: PLC0415 - as above
+    from multiprocessing import get_context  # noqa: PLC0415 - as above
+
     return ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
 
 
