@@ -85,6 +85,12 @@ class OwnedLoop(asyncio.SelectorEventLoop):
         heappush(self._scheduled, (when, self.timers_set, timer))  # type: ignore[attr-defined]  # as above
         return timer
 
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As asyncio's."""
+        return self.call_at(self.time() + delay, callback, *args, context=context)
+
     def next_timer(self) -> float | None:
         """The moment of the next timer (s), None without one."""
         timers: list[Any] = self._scheduled  # type: ignore[attr-defined]  # as above
@@ -135,17 +141,25 @@ class OwnedLoop(asyncio.SelectorEventLoop):
             if handle._cancelled:  # noqa: SLF001 - as above
                 continue
             owner = handle.owner
-            if owner is None:
-                handle._run()  # noqa: SLF001 - there is no public name
-            elif owner.runs:
-                try:
-                    handle._run()  # noqa: SLF001 - as above
-                except SystemExit as reason:
-                    owner.exit(reason)
-                if owner.blocked_for:
-                    owner.stand_still_while_blocked()
-            else:
+            if owner is not None and not owner.runs:
                 owner.keep(handle)
+                continue
+            try:
+                handle._context.run(handle._callback, *handle._args)  # noqa: SLF001 - as `Handle._run` does
+            except BaseException as error:  # noqa: BLE001 - as above
+                self._failed(handle, error)
+            if owner is not None and owner.blocked_for:
+                owner.stand_still_while_blocked()
+
+    def _failed(self, handle: _OwnedHandle | _OwnedTimer, error: BaseException) -> None:
+        """A callback has raised an error."""
+        if isinstance(error, SystemExit) and handle.owner is not None:
+            handle.owner.exit(error)
+        elif isinstance(error, (SystemExit, KeyboardInterrupt)):
+            raise error
+        else:
+            context = {"message": "Exception in callback", "exception": error, "handle": handle}
+            self.call_exception_handler(context)
 
 
 class _OwnedHandle(asyncio.Handle):
