@@ -31,18 +31,25 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class KnownDifference:
-    """A documented difference of the fake from a real server: its clause, the ends of routes, the caller."""
+    """A documented difference of the fake from a real server: which statuses they answer to such a request."""
 
     clause: str
     routes: tuple[str, ...]
+    """The ends of routes: `/heartbeat`."""
     caller: str
+    """The end of a caller's name: `of another tenant`."""
+    statuses: tuple[str, str]
 
     def explains(self, kind: Kind, caller: str) -> bool:
-        """Whether a request of this caller shows it."""
-        return kind.route.endswith(self.routes) and caller.endswith(self.caller)
+        """Whether a difference of this kind, shown by a request of this caller, is this one. A 500 of one is not."""
+        one, other = self.statuses
+        is_such_a_request = kind.route.endswith(self.routes) and caller.endswith(self.caller)
+        return is_such_a_request and not {f"status {one} and {other}", f"status {other} and {one}"}.isdisjoint(
+            kind.places
+        )
 
 
-_KNOWN = (KnownDifference("H2 and D2", ("/heartbeat", "/abandon"), "worker without subject"),)
+_KNOWN = (KnownDifference("H2 and D2", ("/heartbeat", "/abandon"), "worker without subject", ("200", "403")),)
 _PAGE = "docs/reference/differences.md"
 
 
