@@ -118,6 +118,9 @@ def test_a_race_is_shown_by_its_calls(race: str, exchanges: Sequence[Exchange]) 
         ),
         pytest.param("Z3", [*MOVERS, claim(3, 3, "a")], id="got by two claims at the same time"),
         pytest.param("Z3", [*MOVERS, read(4, 5, "a", "IN_PROGRESS"), count(6, 7, 1)], id="still there"),
+        pytest.param(
+            "Z3", [*MOVERS, claim(4, 5, "b"), count(6, 7, 0)], id="counted, more gone than claims beside others explain"
+        ),
         pytest.param("Z4", [create(0, 1, "a", delaySeconds=9), claim(2, 3), claim(2.5, 3.5)], id="not due"),
         pytest.param("Z4", [create(0, 1, "a"), claim(2, 3)], id="one claim alone"),
         pytest.param("Z4", [DELAYED, claim(2, 3, "a"), create(4, 5, "c"), claim(6, 7)], id="alone, also before"),

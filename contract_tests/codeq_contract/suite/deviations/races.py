@@ -149,31 +149,46 @@ def _revoked(transcript: _Transcript) -> Iterator[Calls]:
     """Z3: two claims at the same time, one with a task, and a call within the lease that shows it gone."""
     for call in transcript.exchanges:
         leases = transcript.leases_at(call)
-        for claim in (leases[task_id] for task_id in _leases_gone(call, leases)):
-            for beside in transcript.beside(claim)[:1]:
-                yield (claim, beside, call)
+        ids, gone = _leases_gone(call, leases)
+        shown = [(leases[task_id], beside) for task_id in ids for beside in transcript.beside(leases[task_id])[:1]]
+        if len(shown) >= gone:  # else something else took a lease, too
+            yield from ((claim, beside, call) for claim, beside in shown)
 
 
-def _leases_gone(call: Exchange, leases: Mapping[str, Exchange]) -> list[str]:
-    """The tasks of live leases that a call shows without their lease.
+def _leases_gone(call: Exchange, leases: Mapping[str, Exchange]) -> tuple[list[str], int]:
+    """The tasks of live leases that a call may show without their lease, and how many of them it shows so.
 
-    A later claim gets one, a count or a read does not show it, or a call of its holder is refused.
+    `leases` has the claim that began each live lease, by the task's id. A later claim gets such a task, a read does not
+    show its lease, or a call of its holder is refused. A count shows how many are gone, but not which.
     """
     if _is(call, _CLAIM, _OK):
-        ids = [task["id"] for task in _tasks(call) if task["id"] in leases]
-        return [task_id for task_id in ids if leases[task_id].reply.returned < call.reply.called]
+        return _claimed_again(call, leases)
     if call.request.path.startswith(f"{ADMIN}/queues/") and call.reply.status == _OK:
-        held = [task_id for task_id, claim in leases.items() if _command_of(claim) == call.reply.json["command"]]
-        return held if call.reply.json["inProgress"] < len(held) else []
+        return _not_counted(call, leases)
     task_id, operation = _task_and_operation(call)
     if task_id not in leases:
-        return []
+        return [], 0
     if call.request.method == "POST":
         is_its_own = leases[task_id].request.identity == call.request.identity
         is_gone = is_its_own and call.reply.refusal in _NOT_HELD
     else:
-        is_gone = not operation and call.reply.status == _OK and call.reply.json["status"] != "IN_PROGRESS"
-    return [task_id] if is_gone else []
+        is_read = not operation  # of the task, not of its result
+        is_gone = is_read and call.reply.status == _OK and call.reply.json["status"] != "IN_PROGRESS"
+    return ([task_id], 1) if is_gone else ([], 0)
+
+
+def _claimed_again(claim: Exchange, leases: Mapping[str, Exchange]) -> tuple[list[str], int]:
+    """As `_leases_gone`. A claim at the same time as the first may itself have got the task first."""
+    ids = [task["id"] for task in _tasks(claim) if task["id"] in leases]
+    again = [task_id for task_id in ids if leases[task_id].reply.returned < claim.reply.called]
+    return again, len(again)
+
+
+def _not_counted(count: Exchange, leases: Mapping[str, Exchange]) -> tuple[list[str], int]:
+    """As `_leases_gone`. The count is that of one queue."""
+    held = [task_id for task_id, claim in leases.items() if _command_of(claim) == count.reply.json["command"]]
+    gone = len(held) - count.reply.json["inProgress"]
+    return (held, gone) if gone > 0 else ([], 0)
 
 
 def _passed_over(transcript: _Transcript) -> Iterator[Calls]:
