@@ -24,6 +24,8 @@ _BANDWIDTH = 10_000_000
 _CONNECTION_TRIES = (1, 2, 4, 8, 16, 32, 64)
 #: After how long a system gives up a connection whose segments do not arrive (s), as Linux does.
 GIVES_UP = 924.6
+#: The time between two pieces of data that trickle (s).
+_TRICKLE_SECONDS = 1
 _FIRST_PORT = 40_000
 _THIS_HOST = "127.0.0.1"
 #: The host of the test itself.
@@ -39,10 +41,10 @@ class Link:
     is_cut: bool = False
     #: How much longer each segment takes (s).
     delay: float = 0.0
-    #: How many bytes of each connection arrive in a second, if they only trickle.
+    #: How many bytes of each connection arrive in `_TRICKLE_SECONDS`, if they only trickle.
     trickle: int = 0
     #: If the connection of the next data is to be broken before they arrive: called then.
-    loses_next: Callable[[], object] | None = None
+    on_loss_of_next: Callable[[], object] | None = None
     #: What waits for the end of a cut, or for the power of the receiver.
     waiting: list[tuple[ConnectionEnd, Segment]] = field(default_factory=list)
 
@@ -155,20 +157,24 @@ class Network:
                 self._break(end)
 
     def carry(self, sender: ConnectionEnd, segment: Segment) -> None:
-        """Let a segment arrive at the other end after a while."""
+        """Lose a segment, let it wait, let it trickle, or let it arrive at the other end: whichever comes first here.
+
+        What arrives is never earlier than what was sent before it. A segment that is a mark has no data.
+        """
         if self.is_sealed:
             return
         link = self.link(sender.host, sender.peer.host)
-        if link.loses_next and isinstance(segment, bytes):
-            link.loses_next()
-            link.loses_next = None
+        if link.on_loss_of_next and isinstance(segment, bytes):
+            note_loss, link.on_loss_of_next = link.on_loss_of_next, None
+            note_loss()
             self._break(sender)
         elif link.is_cut or link.waiting or not self.has_power(sender.peer.host):
             link.waiting.append((sender, segment))
             self._loop.call_later(GIVES_UP, self._give_up, link, sender, segment, context=_NO_PROCESS)
         elif link.trickle and isinstance(segment, bytes):
+            sender.last_arrival = max(self._loop.time() + link.delay, sender.last_arrival)
             for start in range(0, len(segment), link.trickle):
-                sender.last_arrival = max(self._loop.time(), sender.last_arrival) + 1
+                sender.last_arrival += _TRICKLE_SECONDS
                 piece = segment[start : start + link.trickle]
                 self._loop.call_at(sender.last_arrival, sender.peer.arrive, piece, context=_NO_PROCESS)
         else:

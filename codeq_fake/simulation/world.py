@@ -318,11 +318,11 @@ class Wire:
 
     def lose_request(self) -> None:
         """Lose the next request: its connection is reset before the server has it."""
-        self._to_server.loses_next = partial(self._note, "a request was lost")
+        self._to_server.on_loss_of_next = partial(self._note, "a request was lost")
 
     def lose_reply(self) -> None:
         """Lose the next reply: the server has done what it says, and the connection is reset."""
-        self._from_server.loses_next = partial(self._note, "a reply was lost")
+        self._from_server.on_loss_of_next = partial(self._note, "a reply was lost")
 
     def _note(self, text: str) -> None:
         self._around.log.append(Entry(self._around.loop.time(), self._host, text, "refusal"))

@@ -200,3 +200,29 @@ def test_a_name_that_is_no_host_of_the_world_is_not_found() -> None:
             await asyncio.open_connection("example.com", 80)
 
     run_simulated(main())
+
+
+def test_data_that_trickle_are_no_earlier_than_the_latency_of_their_way() -> None:
+    """Two kinds of bad weather at once: the slower one counts."""
+    with surroundings(Draws(1)) as around:
+
+        async def main() -> None:
+            arrived = asyncio.Event()
+
+            async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                await reader.readexactly(1)
+                arrived.set()
+                await closed(writer)
+
+            server, port = await served(receive)
+            _, writer = await asyncio.open_connection(HOST, port)
+            link = around.network.link("test", "test")
+            link.delay, link.trickle = 8.0, 100
+            before = asyncio.get_running_loop().time()
+            writer.write(b"x")
+            await arrived.wait()
+            assert asyncio.get_running_loop().time() - before >= 8
+            await closed(writer)
+            server.close()
+
+        around.loop.run_until_complete(main())
