@@ -82,10 +82,10 @@ class VirtualClock(Clock):
     ) -> int:
         """As `Clock.advance`: sleep until then, as everything else in this loop does."""
         if mode is not None:
-            self.set_mode(mode)
+            self.set_mode(mode)  # raises unless it is "auto"
+        before = self._fired
         reached = asyncio.Event()
         timer = self.call_at(self._goal(to, by), reached.set)
-        before = self._fired
         try:
             await reached.wait()
         finally:

@@ -26,7 +26,7 @@ _DECODED = 1024 * 1024
 #: How many values are freed between two pauses.
 _FREED = 1000
 
-#: A value, and where it ends.
+#: A value, and where it ends. Each `yield` is a pause, in which others run.
 _Read: TypeAlias = Generator[None, None, tuple[Any, int]]
 
 
@@ -88,10 +88,11 @@ def _value(text: str, at: int, short: int) -> _Read:
     """The value that begins at `at`. The parts of a long one are read one by one."""
     yield  # before each value: empty ones are many, too
     read_long = _LONG_VALUES.get(text[at : at + 1])
-    if read_long is None or at + short >= len(text):
+    is_near_end = at + short >= len(text)
+    if read_long is None or is_near_end:  # a scalar, or too little text for a long value
         return _DECODER.raw_decode(text, at)
     try:
-        value, length = _DECODER.raw_decode(text[at : at + short])
+        value, length = _DECODER.raw_decode(text[at : at + short])  # `length` counts from `at`
     except ValueError:  # it is longer, or wrong
         return (yield from read_long(text, at, short))
     return value, at + length

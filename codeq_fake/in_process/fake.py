@@ -91,9 +91,11 @@ class FakeCodeQ(Assertions, ProducerSide, WorkerSide):
         check_types(str, NoneType, control_token=control_token)
         check_counts(journal_size=journal_size, journal_bytes=journal_bytes)
         self._receivers = Receivers(webhooks or {})
+        # `Config`, `make_clock` and the functions that read the others check these.
         given = Settings.from_env(settings or {}, yaml or "")
+        chosen = (given.chosen_profile or DEFAULT_PROFILE) if profile is None else checked_profile(profile)
         config = Config(
-            profile=given.chosen_profile or DEFAULT_PROFILE if profile is None else checked_profile(profile),
+            profile=chosen,
             settings=given,
             identities=identities_of(identities) if identities else (),
             webhook_allow=tuple(webhook_allow),

@@ -183,7 +183,7 @@ def _only(kind: type[E], events: Iterable[Event]) -> tuple[E, ...]:
 
 
 def _home(task: TaskHistory, settings: Settings) -> QueueKey | None:
-    caller = None if task.creator is None else settings.callers.get(task.creator.caller)
+    caller = None if task.certain_creator is None else settings.callers.get(task.certain_creator.caller)
     return None if caller is None or task.task is None else (caller.tenant, task.task.queue[1])
 
 

@@ -5,7 +5,7 @@ The classes are not frozen, for the reason that `events` gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import zip_longest
 from operator import attrgetter
@@ -70,7 +70,8 @@ class Lease:
 class TaskHistory:
     """Everything recorded about one task, in the order of sending.
 
-    `ends` are the events that show that the task is over (results, dead letters, reads), the first answered first.
+    `ends` are the events that show that the task is over (results, dead letters, reads), the first answered first. A
+    name with `_from` is a moment before which something cannot have happened, one with `_by` when it has for certain.
     """
 
     id: str
@@ -89,7 +90,7 @@ class TaskHistory:
         return (*self.creates, *self.reads)
 
     @property
-    def creator(self) -> Created | None:
+    def certain_creator(self) -> Created | None:
         """The create that made the task, if it is certain which one did."""
         if not self.creates:
             return None
@@ -97,13 +98,18 @@ class TaskHistory:
         return first if all(map(first.precedes, others)) else None
 
     @property
-    def expiries(self) -> Iterator[int]:
-        """The earliest ends of the leases that no call has settled."""
-        return (lease.earliest_end for lease in self.leases if lease.settlement is None)
+    def expiries(self) -> tuple[int, ...]:
+        """The earliest ends of the leases that no call has certainly settled."""
+        return tuple(lease.earliest_end for lease in self.leases if lease.settlement is None)
 
     @property
     def ends_from(self) -> int:
-        """The earliest moment at which the task can have ended."""
+        """The earliest moment at which the task can have ended.
+
+        What only a read shows may have happened before it: a lease that expired on the last attempt, or a result
+        without a reply. The first ends no wait, since such a task never waits again. The second explains a violation.
+        """
+        # The event that was answered first need not have been sent first.
         return min((end.sent for end in self.ends), default=FOREVER)
 
     @property

@@ -75,7 +75,7 @@ class WaitingPeriods:
         """A new task waits at once, or from when it is due (C1)."""
         create = self.history.creates[0]
         delivery = self.history.leases[0].delivery if self.history.leases else None
-        due = self._due(self.history.creator)
+        due = self._due(self.history.certain_creator)
         # A faulty server may forget a delay and show the task as pending, so the request counts as well.
         delayed = create.task.location == "DELAYED_ZSET" or due[0] > create.answered
         ready_from, ready_by = due if delayed else (create.sent, create.answered)

@@ -34,10 +34,10 @@ FEATURES = frozenset({"batch", "long_poll", "subscriptions", "artifacts", "metri
 _STARTING = BoundedSemaphore(os.cpu_count() or 1)
 
 #: The features of a store that no one else uses: clean-ups delete tasks of anyone, gauges count everything.
-_OF_A_STORE = frozenset({"clean_up", "own_store"})
+_FEATURES_OF_OWN_STORES = frozenset({"clean_up", "own_store"})
 
 #: The further features of servers that the suite started itself.
-_OWNED = frozenset(
+_FEATURES_OF_OWN_SERVERS = frozenset(
     {
         "direct",
         "mere_producer",
@@ -47,12 +47,12 @@ _OWNED = frozenset(
         "tracing",
         "known_settings",
         "webhooks",
-        *_OF_A_STORE,
+        *_FEATURES_OF_OWN_STORES,
     }
 )
 
 #: What only a fake in this process has.
-_OF_FAKES = frozenset({"chosen_ids", "chosen_time", "files", "long_waits"})
+_FEATURES_OF_FAKES = frozenset({"chosen_ids", "chosen_time", "files", "long_waits"})
 
 _PATIENCE = 30.0
 
@@ -70,7 +70,10 @@ class Target(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InProcessTarget:
-    """Fakes in this process, each with a clock that stands still. `profile` is their store."""
+    """Fakes in this process, each with a clock that stands still. `profile` is the name of their store, `redis`.
+
+    A case knows the settings that it asked for, not those that let the fake accept the suite's tokens.
+    """
 
     profile: str
     name: str = "asgi"
@@ -81,8 +84,7 @@ class InProcessTarget:
     @contextmanager
     def start(self, setup: Setup) -> Iterator[Driver]:
         """As `Target.start`."""
-        # Other targets do without the fake and its dependencies.
-        from .in_process import InProcess  # noqa: PLC0415 - as above
+        from .in_process import InProcess  # noqa: PLC0415 - other targets do without the fake and its dependencies
 
         authentication = {**self.issuer.signer.settings(), **_static(setup)}
         with InProcess(setup.but(authentication), fake_profile(self.version, self.profile)) as fake:
@@ -94,7 +96,11 @@ class InProcessTarget:
                 tokens=tokens,
                 settings=KnownSettings.of(setup.environment),
                 time_bounds=TimeBounds(self.profile, exact=True, patience=_PATIENCE, version=self.version),
-                features=FEATURES | _OWNED | _features_of(tokens) | _OF_FAKES | {f"store:{self.profile}"},
+                features=FEATURES
+                | _FEATURES_OF_OWN_SERVERS
+                | _features_of(tokens)
+                | _FEATURES_OF_FAKES
+                | {f"store:{self.profile}"},
                 effort=self.effort,
                 in_real_time=False,
                 hooks=fake.hooks,
@@ -129,7 +135,7 @@ class ServerTarget:
                 with _STARTING:
                     served = running.enter_context(server.serve(setup.but(authentication)))
                 transport = after.enter_context(HttpTransport(served.url, clock, direct=True))
-                missing = _OF_A_STORE if served.shares_store else frozenset()
+                missing = _FEATURES_OF_OWN_STORES if served.shares_store else frozenset()
                 tokens = self.issuer.tokens(now=clock.now())
                 driver = Driver(
                     target=server.name,
@@ -138,7 +144,13 @@ class ServerTarget:
                     tokens=tokens,
                     settings=KnownSettings.of(setup.environment),
                     time_bounds=TimeBounds(served.profile, exact=False, patience=_PATIENCE),
-                    features=(FEATURES | _OWNED | _features_of(tokens) | _shared(origin) | {f"store:{served.profile}"})
+                    features=(
+                        FEATURES
+                        | _FEATURES_OF_OWN_SERVERS
+                        | _features_of(tokens)
+                        | _shared(origin)
+                        | {f"store:{served.profile}"}
+                    )
                     - missing,
                     effort=server.effort,
                     in_real_time=True,

@@ -14,7 +14,7 @@ import httpx
 from codeq_contract.driver.connections import connect_async
 from codeq_contract.driver.requests import Request, target_of
 from codeq_contract.driver.webhooks import Receive, Scope, Send, headers_of
-from codeq_contract.recordings.format import Callback, text_of
+from codeq_contract.recordings.format import REQUESTED_ENCODING, Callback, text_of
 
 from .callers import CallerNames
 from .tape import Tape
@@ -105,8 +105,7 @@ class Proxy:
         content = b"".join([piece async for piece in rewritten()]) if body.is_complete else rewritten()
         # The path goes out unchanged. In a URL it would be normalized.
         target = self._url.raw_path.rstrip(b"/") + target_of(request.path)
-        # The same encoding as in a replay, so that the replies can be compared.
-        headers = [*_forwarded(request.headers), ("accept-encoding", "gzip")]
+        headers = [*_forwarded(request.headers), ("accept-encoding", REQUESTED_ENCODING)]
         forwarded = self._http.build_request(
             request.method, self._url, headers=headers, content=content, extensions={"target": target}
         )

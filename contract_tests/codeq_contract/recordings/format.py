@@ -24,6 +24,9 @@ REQUEST_HEADERS = ("x-role", "x-request-id", "traceparent", "tracestate")
 An unusual `content-type` is kept, too, and an `authorization` that is no usual bearer token, without the token.
 """
 
+REQUESTED_ENCODING = "gzip"
+"""The `Accept-Encoding` of each request that is recorded or replayed: the same, so that replies can be compared."""
+
 REPLY_HEADERS = ("content-encoding", "content-type", "location", "retry-after")
 """The headers of a reply that a recording keeps and a replay compares."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from codeq_contract.driver.identities import Signer
 from codeq_contract.driver.requests import TASKS, Reply, Request, signed, target_of
-from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Recording, bytes_of
+from codeq_contract.recordings.format import REQUESTED_ENCODING, WEBHOOK_ORIGIN, Call, Recording, bytes_of
 from codeq_contract.recordings.times import MILLISECOND, moment_text
 
 from .allowed_differences import LATENCY, AllowedDifferences
@@ -94,6 +94,7 @@ class _Player:
         self._tokens = tokens
         self._values = RecordedValues(recording.header)
         self._allowed = AllowedDifferences(lateness=lateness)
+        #: In the order of their recorded answers.
         self._long_polls: list[_Pending] = []
         self._differences: list[Difference] = []
         self._now = recording.header.epoch
@@ -120,7 +121,9 @@ class _Player:
 
     def _request(self, call: Call) -> httpx.Request:
         body = None if call.body is None else bytes_of(call.body.replace(WEBHOOK_ORIGIN, self._server.hooks_origin))
-        request = Request(call.method, call.path, call.identity, body, {"Accept-Encoding": "gzip", **call.headers})
+        request = Request(
+            call.method, call.path, call.identity, body, {"Accept-Encoding": REQUESTED_ENCODING, **call.headers}
+        )
         headers = dict(signed(request, self._tokens).headers)
         # The path goes out as it was recorded. In a URL it would be normalized.
         target = {"target": target_of(call.path)}
@@ -130,7 +133,7 @@ class _Player:
         """Let time pass until `moment`, and take the replies of the long polls that end by then."""
         while self._long_polls and self._long_polls[0].call.answered <= moment:
             pending = self._long_polls.pop(0)
-            await self._check_waits(pending)
+            await self._advance_almost_to_end(pending)
             await self._advance(pending.call.answered)
             await self._finish(pending)
         await self._advance(moment)
@@ -140,8 +143,8 @@ class _Player:
             self._now = moment
             await self._server.control.advance_to(moment)
 
-    async def _check_waits(self, pending: _Pending) -> None:
-        """Check that a long poll still waits shortly before its recorded end."""
+    async def _advance_almost_to_end(self, pending: _Pending) -> None:
+        """Advance to shortly before the recorded end of a long poll, which must still wait then."""
         early = pending.call.answered - LATENCY
         if early > self._now:
             await self._advance(early)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from codeq_contract.driver.requests import ADMIN, Reply, Request
 from codeq_contract.driver.webhooks import Answer, Received
-from codeq_contract.recordings.format import WEBHOOK_ORIGIN, Call, Callback, bytes_of, text_of
+from codeq_contract.recordings.format import REQUESTED_ENCODING, WEBHOOK_ORIGIN, Call, Callback, bytes_of, text_of
 from codeq_contract.recordings.times import SECOND, parse_moment
 
 from .recorded_values import RecordedValues, ids_in
@@ -55,7 +55,7 @@ class Translation:
         """The request of a call as this session sends it."""
         path = self._with_our_ids(_QUEUE.sub(lambda found: self._name(found[0]), call.path))
         body = None if call.body is None else bytes_of(self._body(call.body))
-        return Request(call.method, path, call.identity, body, {"Accept-Encoding": "gzip", **call.headers})
+        return Request(call.method, path, call.identity, body, {"Accept-Encoding": REQUESTED_ENCODING, **call.headers})
 
     def reply(self, call: Call, reply: Reply) -> Reply:
         """The reply to a call as the recorded session would have had it. New ids are learned from it."""

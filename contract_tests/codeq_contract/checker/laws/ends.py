@@ -112,7 +112,7 @@ def _unended(task: TaskHistory, history: History) -> Iterator[Violation]:
 
     Its last lease takes two claims: one that finds it expired, and one that finds the task due again (K7).
     """
-    home, origin = history.home_of(task), task.creator
+    home, origin = history.home_of(task), task.certain_creator
     if home is None or origin is None:
         return
     due = _certainly_due(task, home, history)

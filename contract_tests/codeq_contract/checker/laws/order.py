@@ -70,7 +70,7 @@ def _overtakings_in_batches(periods: Sequence[WaitingPeriod], history: History) 
     created: defaultdict[int, list[WaitingPeriod]] = defaultdict(list)
     delivered: defaultdict[int, list[WaitingPeriod]] = defaultdict(list)
     for period in periods:
-        if history.tasks[period.task.id].creator is period.origin:
+        if history.tasks[period.task.id].certain_creator is period.origin:
             created[period.origin.number].append(period)
         if period.delivery is not None:
             delivered[period.delivery.number].append(period)
@@ -99,7 +99,7 @@ def _leaves_out_of_order(batch: Sequence[WaitingPeriod]) -> bool:
 def _is_ahead(period: WaitingPeriod, other: WaitingPeriod, history: History) -> bool:
     """Whether a task certainly came into the queue before another, if only by its position in a batch of creates."""
     one, two = period.origin, other.origin
-    in_one_call = one.number == two.number and history.tasks[other.task.id].creator is two
+    in_one_call = one.number == two.number and history.tasks[other.task.id].certain_creator is two
     is_before = one.position < two.position if in_one_call else period.ready_by < _arrival(other)
     return is_before and not period.delayed
 
