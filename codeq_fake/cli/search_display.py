@@ -91,7 +91,7 @@ class SearchDisplay:
     def _share(self) -> float:
         """How much of the search is done, by runs or by time, whichever ends it."""
         by_time = self._seconds() / self._longest if self._longest else 0.0
-        return min(1.0, max(self._done / self._most, by_time))
+        return min(1.0, max(self._done / max(1, self._most), by_time))
 
     def _figures(self) -> str:
         text = f"{self._done:,} of {self._most:,} {self._done_text}"

@@ -62,6 +62,13 @@ def test_a_terminal_shows_each_step_and_nothing_remains() -> None:
     assert text.endswith("\x1b[2K")  # the line of the bar is erased
 
 
+def test_a_search_for_nothing_shows_that() -> None:
+    output = StringIO()
+    with SearchDisplay(Console(file=output, force_terminal=True, width=120), "test_it", most=0, done_text="are equal"):
+        pass
+    assert "0 of 0 are equal" in output.getvalue()
+
+
 def interrupted(display: SearchDisplay) -> None:
     """A search that Ctrl-C ends after 20 runs."""
     with display:

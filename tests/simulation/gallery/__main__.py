@@ -11,6 +11,8 @@ from time import monotonic
 
 import click
 
+from codeq_fake.cli.search_display import progress_console
+
 from .scenarios import SCENARIOS
 from .survey import Survey
 
@@ -34,12 +36,14 @@ def main(
     until = monotonic() + minutes * _SECONDS_PER_MINUTE
     survey = Survey(searches=searches, most=most, right=right, until=until, first_seed=first_seed)
     programs = [index for index, scenario in enumerate(SCENARIOS) if only in ("", scenario.name)]
+    console = progress_console(quiet=False)
+    findings = list(survey.findings(programs, processes, console))
     print(f"{'program':26}{'runs needed (median, most)':>28}{'runs of the right one':>24}  failed seeds")
     is_well = True
-    for finding in survey.findings(programs, processes):
+    for finding in findings:
         is_well = is_well and finding.is_well
         failed = ", ".join(map(str, finding.right.failed[:_SEEDS])) or "none"
-        print(f"{finding.name:26}{finding.needed_text:>28}{finding.right.runs:>24}  {failed}", flush=True)
+        print(f"{finding.name:26}{finding.needed_text:>28}{finding.right.runs:>24}  {failed}")
     sys.exit(not is_well)
 
 

@@ -6,16 +6,22 @@ It runs on several processes, and is a module apart from `__main__`, which spawn
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 from time import monotonic
+from typing import TYPE_CHECKING
 
+from codeq_fake.cli.search_display import SearchDisplay
 from codeq_fake.simulation.runs import run_once
 from codeq_fake.simulation.weather import Weather
 
 from .scenarios import SCENARIOS
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 #: The seeds of two searches are this far apart.
 STRIDE = 100_000
@@ -66,17 +72,37 @@ class Survey:
     until: float
     first_seed: int
 
-    def findings(self, programs: Sequence[int], processes: int | None) -> Iterator[Finding]:
-        """The findings for these programs of the gallery, by their place in it."""
+    def findings(self, programs: Sequence[int], processes: int | None, console: Console) -> Iterator[Finding]:
+        """The findings for these programs of the gallery, by their place in it. A console shows how far it is."""
         with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
             found = self._begin_searches(pool, programs)
             survived = self._begin_right_ones(pool, programs)
+            self._show_progress(survived, console)
             for index in programs:
                 needed = [future.result() for future in found[index]]
                 survivals = [future.result() for future in survived[index]]
                 failed = [seed for survival in survivals for seed in survival.failed]
                 right = Survival(sum(survival.runs for survival in survivals), failed)
                 yield Finding(SCENARIOS[index].name, needed, right)
+
+    def _show_progress(self, survived: Mapping[int, Sequence[Future[Survival]]], console: Console) -> None:
+        """Show how many runs of right programs are over, and which seeds have failed, until all are over."""
+        programs = {future: SCENARIOS[index].name for index, futures in survived.items() for future in futures}
+        seconds = self.until - monotonic()
+        with SearchDisplay(
+            console,
+            "gallery",
+            most=self.right * len(survived),
+            done_text="runs of right programs are over",
+            seconds=seconds if isfinite(seconds) else None,
+        ) as display:
+            runs = 0
+            for future in as_completed(programs):
+                survival = future.result()
+                runs += survival.runs
+                for seed in survival.failed:
+                    console.print(f"{programs[future]} fails with seed {seed}")
+                display.show(runs)
 
     def _begin_searches(
         self, pool: ProcessPoolExecutor, programs: Sequence[int]
