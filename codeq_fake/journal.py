@@ -102,8 +102,7 @@ def _masked(header: str, value: str) -> str:
     return f"{scheme} ***" if blank and scheme.lower() in _SCHEMES else "***"
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(NamedTuple):
     """One try of a callback: when it was sent (ns), and the status or the error that came back.
 
     `faults` are the kinds of the faults that came on it.

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from codeq_fake.documents import BadDocumentError
 from codeq_fake.server_settings import ADMIN_SCOPE, Auth, MultiAuth, Settings, SettingsError, StaticAuth
@@ -30,14 +29,13 @@ _SECOND = 1_000_000_000
 _SIGNATURE = "A" * 342
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """A named caller. `claims` override those of an ordinary token of this kind; None removes a claim."""
 
     name: str
     kind: Kind
     token: str
-    claims: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    claims: Mapping[str, object] = MappingProxyType({})
     algorithm: str = "RS256"
     key_id: str = _KEY_ID
 
@@ -89,8 +87,7 @@ class IdentitiesProvider:
         return ".".join((*map(_segment, identity.header_and_claims(now)), _SIGNATURE))
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """A token for each role, or None if the settings need signed tokens or no identity has the role."""
 
     producer: str | None
@@ -110,7 +107,7 @@ class Tokens:
 
     def by_role(self) -> dict[str, str | None]:
         """The tokens by role."""
-        return asdict(self)
+        return self._asdict()
 
     def environment(self, url: str) -> dict[str, str]:
         """The environment variables from which clients read a server's URL and tokens."""

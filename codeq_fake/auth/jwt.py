@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import isfinite
+from typing import NamedTuple
 
 from codeq_fake.wire import IllegalBase64, decode_base64url, quote_byte
 
@@ -29,8 +29,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _JSON_STARTS = b'{["-0123456789tfn'
 
 
-@dataclass(frozen=True, slots=True)
-class Jwt:
+class Jwt(NamedTuple):
     """A parsed token whose signature is not checked yet. `signature` is that of the bytes `signed`."""
 
     header: Mapping[str, object]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain, islice
+from typing import NamedTuple
 
 from .broker import Broker
 from .task import State, Task
@@ -24,8 +24,7 @@ _OVERLOOKED = (
 _MOST_COUNTED = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Claimable:
+class Claimable(NamedTuple):
     """Whether the next claim for the task's command and tenant can get it; if not, `why`, and from when (ns) it can.
 
     `since` is None for a task that is claimable now, or that no claim will ever get.
@@ -69,8 +68,7 @@ def _of_leased(broker: Broker, task: Task, *, now: int) -> Claimable:
     return Claimable(now=False, why=why, since=max(now, expired_at, repaired_from))
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """The place of a task in its queue: `number` of `total`, which counts from 1. 0 is beyond what is counted."""
 
     number: int

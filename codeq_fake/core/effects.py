@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from .task import Artifact
 
@@ -30,8 +30,7 @@ class CallbackDue:
     trace_state: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NoticeDue:
+class NoticeDue(NamedTuple):
     """A queue-ready notice is due now, before the create that caused it is answered (U4)."""
 
     subscription_id: str
@@ -39,8 +38,7 @@ class NoticeDue:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactStored:
+class ArtifactStored(NamedTuple):
     """The content of an artifact has to be written to the file `path` (S5)."""
 
     path: str

@@ -6,16 +6,15 @@ To add a version, add a `Version` to `VERSIONS` and the rules that are new; to a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 from .times import MILLISECOND, NEVER, SECOND, floor_to_second, seconds
 
 _SECOND_MS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(NamedTuple):
     """What a store does. The defaults are Redis and KVRocks, where a lease is a key with a time to live.
 
     `whole_seconds`: the store rounds the instant at which a key expires to a whole second.
@@ -126,8 +125,7 @@ PEBBLE = Store(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """What a version of CodeQ does. The defaults are v0.3.3.
 
     `stores`: those that it can use.
@@ -182,8 +180,7 @@ VERSIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(NamedTuple):
     """A version with a store. The name of v0.3.3's profiles is that of the store alone."""
 
     version: Version

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from codeq_fake import wire
@@ -20,8 +19,7 @@ _RESULTS = "results"
 _LONGEST_NAME = 255
 
 
-@dataclass(frozen=True, slots=True)
-class ArtifactUpload:
+class ArtifactUpload(NamedTuple):
     """An artifact as submitted: with a `url`, or with its content (S5).
 
     That is its text, or what its text was found to be: some bytes, or none because it is no base64.
@@ -67,8 +65,7 @@ def check_holder(task: Task | None, worker: str) -> Task:
     return task
 
 
-@dataclass(frozen=True, slots=True)
-class Artifacts:
+class Artifacts(NamedTuple):
     """Where a server stores artifacts, and whether their names must not lead out of there (G9)."""
 
     folder: str

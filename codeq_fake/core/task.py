@@ -283,8 +283,7 @@ class Record:
     completed_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class NackOutcome:
+class NackOutcome(NamedTuple):
     """The outcome of a NACK: the task is in the dead letter queue (`dead`), or waits for `delay_seconds`."""
 
     dead: bool

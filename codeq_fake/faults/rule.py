@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.times import SECOND
@@ -36,8 +36,7 @@ class BadFaultError(ValueError):
     """A fault rule is invalid; the text says what is wrong and what is allowed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
+class Occasion(NamedTuple):
     """A request, or one attempt of a callback, with what rules compare.
 
     `names` are the values of `on` that match it. Commands are in lower case (C2).
@@ -49,8 +48,7 @@ class Occasion:
     tasks: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """One kind of fault.
 
     `on` are the occasions of a rule that has no `on`; `only` are all that a rule may name (empty: every operation).

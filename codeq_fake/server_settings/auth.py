@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from codeq_fake.documents import BadDocumentError, read_json
@@ -30,19 +29,17 @@ _FEWEST_PROVIDERS, _MOST_PROVIDERS = 2, 4
 _TYPES = {str: "a text", list: "a list of texts", dict: "an object", int: "a number of nanoseconds"}
 
 
-@dataclass(frozen=True, slots=True)
-class StaticAuth:
+class StaticAuth(NamedTuple):
     """Authentication by one fixed token (A3). Tenant and role come from the claims in `raw`."""
 
     token: str
     subject: str = "static"
     scopes: tuple[str, ...] = ()
     event_types: tuple[str, ...] = ()
-    raw: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    raw: Mapping[str, object] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class JwksAuth:
+class JwksAuth(NamedTuple):
     """Authentication by JWTs that are signed with a key of a JWKS document (A4).
 
     `url` is http(s), as for the real server. Only the fake also accepts a `file://` URL, or the document itself as
@@ -62,8 +59,7 @@ class JwksAuth:
         return self.jwks is None and urlsplit(self.url).scheme == "file"
 
 
-@dataclass(frozen=True, slots=True)
-class MultiAuth:
+class MultiAuth(NamedTuple):
     """Authentication by several providers, on versions that have that (G8)."""
 
     providers: tuple[StaticAuth | JwksAuth, ...]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from codeq_fake.core.rate_limits import SCOPES
 from codeq_fake.documents import BadDocumentError, one_line
@@ -25,12 +25,11 @@ _UNREAD = frozenset({"ENV", "TIMEZONE", "DEFAULT_LEASE_SECONDS", "REQUEUE_INSPEC
 _SHORTEST = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(NamedTuple):
     """Both sources. `written` is the top level of the YAML with every scalar as text, so that both have one reader."""
 
     environ: Mapping[str, str]
-    written: Mapping[str, Any] = field(default_factory=dict)
+    written: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
     def of(cls, environ: Mapping[str, str], yaml_text: str | None) -> Sources:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from codeq_fake.core import State
 from codeq_fake.core.commands import queue_name
@@ -23,8 +22,7 @@ _TWO_DIGITS = re.compile(rb'"priority"\s*:\s*\d\d')
 Shows: TypeAlias = Callable[[Request, History], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """A divergence: what is `said`, what is `done`, and the requests of some `operations` that may show it.
 
     `where` and `unless` are capabilities, fields of `Version` or `Store`. A rule is for profiles that have `where`, if

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo
 
 from codeq_fake.core.effects import CallbackDue, NoticeDue
@@ -15,14 +14,16 @@ from .exchange import Outgoing
 _SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
 class Composer:
-    """Composes each try of a callback and each notice. `now` is in nanoseconds since the epoch, by the fake's clock."""
+    """Composes each try of a callback and each notice. `now` is in nanoseconds since the epoch, by the fake's clock.
 
-    zone: ZoneInfo
-    """The server's time zone, for `completedAt`."""
-    secret: str = field(default="", repr=False)
-    """The key of the signatures (`WEBHOOK_HMAC_SECRET`). With "" requests are not signed (W2)."""
+    `zone` is the server's time zone, for `completedAt`. `secret` is the key of the signatures (`WEBHOOK_HMAC_SECRET`);
+    with "" requests are not signed (W2).
+    """
+
+    def __init__(self, zone: ZoneInfo, secret: str = "") -> None:
+        self._zone = zone
+        self._secret = secret
 
     def callback(self, due: CallbackDue, *, now: int) -> Outgoing:
         """The request of one try of a result callback (W1, W2). Its body is the same for each try (W3)."""
@@ -36,7 +37,7 @@ class Composer:
             result="null" if due.result is None else due.result,
             error=quote(due.error),
             artifacts="null" if due.artifacts is None else f"[{','.join(artifacts)}]",
-            completedAt=quote(rfc3339_nano(due.completed_at, self.zone)),
+            completedAt=quote(rfc3339_nano(due.completed_at, self._zone)),
         )
         return self._signed(due.url, body, now=now, trace_parent=due.trace_parent)
 
@@ -53,7 +54,7 @@ class Composer:
         return self._signed(due.url, body, now=now)
 
     def _signed(self, url: str, body: bytes, *, now: int, trace_parent: str = "") -> Outgoing:
-        lines = headers(body, secret=self.secret, timestamp=now // _SECOND, trace_parent=trace_parent)
+        lines = headers(body, secret=self._secret, timestamp=now // _SECOND, trace_parent=trace_parent)
         return Outgoing(url=url, headers=lines, body=body)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class BlockedError(Exception):
@@ -13,8 +13,7 @@ class DeliveryError(Exception):
     """A request could not be sent, or got no answer. The text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A request, without the headers that HTTP/1.1 itself adds (`Host`, `Content-Length`)."""
 
     url: str
@@ -23,16 +22,14 @@ class Outgoing:
     method: str = "POST"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The status of an answer, and the absolute URL of its redirect, or "" without one."""
 
     status: int
     location: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(NamedTuple):
     """One request of a try: the first, or one that follows a redirect.
 
     `status` is None if the request got no answer, or if it was blocked and not sent.
@@ -43,8 +40,7 @@ class Hop:
     status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The outcome of a try: its requests in order, of which there is at least one.
 
     `error` says why there is no final answer: the last request got no answer, was `blocked`, or was answered with one

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from http import HTTPStatus
 from types import MappingProxyType
@@ -76,10 +75,10 @@ class Sender:
             return None
         headers = _with_referer(request, answer.location)
         if answer.status in _STAYS_A_POST:
-            return replace(request, url=answer.location, headers=headers)
+            return request._replace(url=answer.location, headers=headers)
         if self._drops_content_type:
             headers = tuple((name, value) for name, value in headers if name != "Content-Type")
-        return replace(request, url=answer.location, headers=headers, method="GET", body=b"")
+        return request._replace(url=answer.location, headers=headers, method="GET", body=b"")
 
     @cached_property
     def _transport(self) -> Transport:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from .gourl import is_authority
@@ -44,8 +44,7 @@ class BadHead(Exception):
         self.text = status if text is None else text
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The head of a request. Names of headers are in lower case."""
 
     method: str

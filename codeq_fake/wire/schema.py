@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 
 class BadBody(Exception):
@@ -28,8 +28,7 @@ ANY = Scalar.ANY
 OBJECT = Scalar.OBJECT
 
 
-@dataclass(frozen=True, slots=True)
-class LIST_OF:  # noqa: N801 - stands beside STRING and INT in a schema
+class LIST_OF(NamedTuple):  # noqa: N801 - stands beside STRING and INT in a schema
     """A Go slice of strings or of structs."""
 
     item: Scalar | Struct

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .binder import bind
 from .encoder import go_quote, quote_byte
@@ -21,8 +20,7 @@ class StrictError(ValueError):
     """The body is refused. `str()` is Go's text."""
 
 
-@dataclass(frozen=True, slots=True)
-class StrictStruct:
+class StrictStruct(NamedTuple):
     """A Go struct: its name, its full type, and its fields, which are STRING, INT or lists of these."""
 
     name: str
