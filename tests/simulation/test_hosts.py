@@ -85,7 +85,8 @@ def test_who_sends_to_a_host_without_power_hears_of_it_when_tcp_does(
     ends: list[tuple[type[OSError], float]] = []
 
     async def listen(_: Host) -> None:
-        await asyncio.start_server(lambda *_: None, port=PORT)
+        kept: list[object] = []  # a stream without references closes its connection
+        await asyncio.start_server(lambda *streams: kept.append(streams), port=PORT)
         await asyncio.get_running_loop().create_future()
 
     async def test(world: World) -> None:
