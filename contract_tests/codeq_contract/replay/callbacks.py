@@ -169,7 +169,7 @@ def _body_mismatches(theirs: Callback, ours: Received, allowed: AllowedDifferenc
     """The order of keys is free at every depth. So the values must match, and the characters in any order."""
     our_body = text_of(ours.body)
     window = Window(theirs.at - LATENCY, theirs.at)
-    mismatches = list(json_mismatches(theirs.body, our_body, allowed, window))
+    mismatches = json_mismatches(theirs.body, our_body, allowed, window)
     yield from mismatches
     if not mismatches and _characters(theirs.body) != _characters(our_body):
         yield ("body", theirs.body, our_body)
