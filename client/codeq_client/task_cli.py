@@ -34,6 +34,9 @@ _FIELDS: Mapping[str, tuple[str, Any]] = {
     "idempotencyKey": ("idempotency_key", str | None),
 }
 
+#: A value with more levels is printed in one line.
+_DEEPEST_INDENTED = 100
+
 
 @click.group("codeq", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @version_option
@@ -236,8 +239,24 @@ def _json(text: str, name: str) -> Any:  # noqa: ANN401 - any JSON value
 
 def _text(value: object, indent: int | None = 2) -> str:
     """The value as JSON. What could control a terminal is escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        text = json.dumps(value, ensure_ascii=False, indent=None if _is_deep(value) else indent)
+    except RecursionError:  # json reads a little deeper than it writes
+        raise click.ClickException("the value is nested too deeply to be printed") from None
     return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
+
+
+def _is_deep(value: object) -> bool:
+    """Return whether a value is nested so deeply that its indentation would be longer than what it says."""
+    level = [value]
+    for _ in range(_DEEPEST_INDENTED):
+        level = [
+            part
+            for container in level
+            if isinstance(container, dict | list)
+            for part in (container.values() if isinstance(container, dict) else container)
+        ]
+    return bool(level)
 
 
 def _fields_of(task: Task) -> dict[str, Any]:

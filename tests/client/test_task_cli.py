@@ -90,7 +90,22 @@ def test_blank_lines_and_a_byte_order_mark_are_passed_over(server: FakeCodeQ) ->
 
 
 def test_a_payload_without_end_is_refused_in_a_line(server: FakeCodeQ) -> None:
-    assert invoke(server, "create", "X", "[" * 60_000)[2].endswith("Error: PAYLOAD is nested too deeply\n")
+    assert invoke(server, "create", "X", "[" * 1_000_000)[2].endswith("Error: PAYLOAD is nested too deeply\n")
+
+
+@pytest.mark.parametrize("levels", [800, 2_000, 9_990])  # json reads from 1,000 to 65,000, by Python's version
+def test_a_deep_payload_or_result_is_shown_or_refused_in_a_line(server: FakeCodeQ, levels: int) -> None:
+    deep = "[" * levels + "]" * levels
+    with server.client() as http:
+        task_id = http.post("/v1/codeq/tasks", content=f'{{"command":"X","payload":{deep}}}').json()["id"]
+        http.post("/v1/codeq/tasks/claim", json={"commands": ["X"]})
+        result = f'{{"status":"COMPLETED","result":{{"a":{deep}}}}}'
+        assert http.post(f"/v1/codeq/tasks/{task_id}/result", content=result).is_success
+    for command in ("get", "wait"):
+        code, printed, errors = invoke(server, command, task_id)
+        assert (bool(printed), errors.count("\n")) == ((True, 0) if code == 0 else (False, 1)), command
+        assert code == 0 or "nested too deeply" in errors or "recursion depth" in errors, command
+        assert len(printed) < 4 * levels, "deep values are not indented"
 
 
 def test_what_a_server_says_controls_no_terminal(server: FakeCodeQ) -> None:
