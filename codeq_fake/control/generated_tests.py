@@ -10,8 +10,10 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from codeq_fake.core import HistoryEntry, Task
+from codeq_fake.core.slices import at_once
 from codeq_fake.core.task import CREATED, Event
 from codeq_fake.core.times import SECOND
+from codeq_fake.documents import nests_too_deep
 from codeq_fake.http.operations import CLAIMS
 from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import FakeServer
@@ -54,13 +56,16 @@ _BY_HAND = {
 def as_pytest(runtime: FakeServer, request: Request) -> str:
     """The test that recreates a request.
 
-    An empty text for one that a fault struck, or whose token was refused, or with a very long body.
+    An empty text for one that a fault struck, or whose token was refused, or with a very long or deep body.
     """
     earlier = [entry for entry in runtime.requests.entries if entry.n < request.n and _is_needed(entry, request)]
     requests = [*earlier, request]
     if request.faults or request.status == _UNAUTHORIZED or any(len(entry.body) > _LONGEST for entry in requests):
         return ""
     tasks = [task for touched in request.tasks if (task := runtime.broker.store.tasks.get(touched.id)) is not None]
+    texts = [*(entry.body for entry in requests), request.reply, *(task.payload.encode() for task in tasks)]
+    if any(map(_is_deep, texts)):
+        return ""
     by_hand = (step for task in tasks for step in _by_hand(task, requests))
     steps = sorted([*_requests(runtime, requests), *by_hand], key=itemgetter(0, 1))
     start, *_ = steps[0]
@@ -83,6 +88,14 @@ def test_request_{request.n}(codeq: FakeCodeQ) -> None:
     with codeq.client() as http:
         {text}
 {_assertions(request)}"""
+
+
+def _is_deep(text: bytes) -> bool:
+    """Whether a text is JSON that nests too deep for Python's compiler."""
+    try:
+        return at_once(nests_too_deep(text.decode(errors="replace")))
+    except ValueError:  # it is not JSON
+        return False
 
 
 def _options(runtime: FakeServer, requests: list[Request], start: int) -> str:

@@ -57,7 +57,7 @@ class JournalControls:
         """
         test = as_pytest(self._runtime, self._find_request(n))
         if not test:
-            raise ConflictError(f"no test can recreate request {n}: a fault struck it, or a body is very long")
+            raise ConflictError(f"no test can recreate request {n}: a fault struck it, or a body is very long or deep")
         return {"pytest": test}
 
     def _find_request(self, n: int) -> Request:

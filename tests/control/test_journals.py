@@ -96,7 +96,7 @@ def test_one_request_is_shown_and_written_as_a_test(http: httpx.Client) -> None:
 def test_a_request_that_a_fault_struck_is_no_test(http: httpx.Client) -> None:
     http.post("/_fake/faults", json={"do": "refuse"})
     http.get("/v1/codeq/tasks/x")
-    reason = "no test can recreate request 1: a fault struck it, or a body is very long"
+    reason = "no test can recreate request 1: a fault struck it, or a body is very long or deep"
     assert refusal(http.get("/_fake/requests/1/pytest")) == (409, reason)
 
 

@@ -128,3 +128,18 @@ def test_what_a_test_cannot_repeat_has_none(fake: FakeCodeQ, browser: httpx.Clie
         http.post(TASKS, json={"command": "A", "payload": 1})
         http.post(TASKS, json={"command": "A", "payload": 1}, headers={"authorization": "Bearer unknown"})
     assert [written(browser, n) for n in (1, 2)] == ["", ""]
+
+
+@pytest.mark.parametrize("levels", [180, 200, 210, 1_000, 9_000])
+def test_a_deep_payload_or_result_has_a_test_if_python_compiles_it(
+    fake: FakeCodeQ, browser: httpx.Client, levels: int
+) -> None:
+    deep = "[" * levels + "]" * levels
+    with fake.client() as http:
+        made = http.post(TASKS, content=f'{{"command":"A","payload":{deep}}}').json()
+        http.post(f"{TASKS}/claim", json={"commands": ["A"]})
+        http.post(f"{TASKS}/{made['id']}/result", content=f'{{"status":"COMPLETED","result":{{"a":{deep}}}}}')
+    sources = [written(browser, n) for n in (1, 2, 3)]
+    assert [bool(source) for source in sources] == [levels == 180] * 3
+    for source in filter(None, sources):
+        run(source)
