@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from codeq_fake.cli.search_display import SearchDisplay
+from codeq_fake.cli.search_display import SearchDisplay, progress_console
 
 SECOND = 1_000_000_000
 
@@ -67,6 +67,16 @@ def test_a_search_for_nothing_shows_that() -> None:
     with SearchDisplay(Console(file=output, force_terminal=True, width=120), "test_it", most=0, done_text="are equal"):
         pass
     assert "0 of 0 are equal" in output.getvalue()
+
+
+@pytest.mark.parametrize(("quiet", "text"), [(False, "far\n"), (True, "")])
+def test_progress_goes_to_standard_error_and_can_be_turned_off(
+    quiet: bool,  # noqa: FBT001 - a parameter
+    text: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress_console(quiet=quiet).print("far")
+    assert tuple(capsys.readouterr()) == ("", text)
 
 
 def interrupted(display: SearchDisplay) -> None:
