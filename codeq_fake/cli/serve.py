@@ -5,10 +5,11 @@ The flags of both are in `options`; `startup` makes the fake and its limits of t
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,12 +35,13 @@ def serve(*, as_json: bool, **flags: Any) -> None:
     It prints one line when it is ready: URL, profile, clock, where settings come from that are not flags,
     tokens, and its page. SIGINT, SIGTERM and SIGHUP end it.
     """
-    from codeq_fake.serving.background_stream import background_output  # noqa: PLC0415 - --help loads no server
-    from codeq_fake.serving.descriptors import raise_limit  # noqa: PLC0415 - as above
-    from codeq_fake.serving.server import serve as serve_until_stopped  # noqa: PLC0415 - as above
-    from codeq_fake.serving.server import url_of  # noqa: PLC0415 - as above
+    with _without_collector():
+        from codeq_fake.serving.background_stream import background_output  # noqa: PLC0415 - --help loads no server
+        from codeq_fake.serving.descriptors import raise_limit  # noqa: PLC0415 - as above
+        from codeq_fake.serving.server import serve as serve_until_stopped  # noqa: PLC0415 - as above
+        from codeq_fake.serving.server import url_of  # noqa: PLC0415 - as above
 
-    from .startup import build, limits_of, listen_on  # noqa: PLC0415 - as above
+        from .startup import build, limits_of, listen_on  # noqa: PLC0415 - as above
 
     raise_limit()
     options = Options(**flags)
@@ -57,6 +59,17 @@ def serve(*, as_json: bool, **flags: Any) -> None:
             ready=lambda: _announce(fake, url, as_json=as_json),
             within=fake.running(),
         )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """A context for imports: what they create stays, and the collector of garbage would look at it again and again."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _announce(fake: Built, url: str, *, as_json: bool) -> None:
