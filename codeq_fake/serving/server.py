@@ -41,6 +41,8 @@ _LATE = (
     "jinja2",
     "codeq_fake.page.site",
 )
+#: How long nothing is loaded in advance (s): the first requests would wait for the thread that loads.
+_BEFORE_LOADING = 0.05
 #: How long the templates of the page are not compiled yet (s). It takes nearly as long as the whole start: the first
 #: requests would feel it, and a server that lives for one test needs none.
 _BEFORE_TEMPLATES = 2
@@ -129,6 +131,8 @@ def loading_ahead() -> Iterator[None]:
 
 
 def _load(is_over: Event) -> None:
+    if is_over.wait(_BEFORE_LOADING):
+        return
     httpx.load()
     for module in _LATE:
         if is_over.is_set():
