@@ -16,7 +16,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from codeq_fake.clocks import WallClock
-from codeq_fake.control import Controls
+from codeq_fake.control.controls import Controls
 from codeq_fake.core import Submission
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application

@@ -9,12 +9,10 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from codeq_fake.control import BadRequestError, ConflictError, Controls, state_file
+from codeq_fake.control import BadRequestError, ConflictError
 from codeq_fake.runtime.fake_server import FakeServer
 
 from .output import FAILED, MISUSED, exit_with, tell
@@ -23,8 +21,7 @@ if TYPE_CHECKING:
     from codeq_fake.control.seed_files import Seed
 
 
-@dataclass(frozen=True, slots=True)
-class Persistence:
+class Persistence(NamedTuple):
     """What a fake starts with, and when its state is saved. The configuration of the fake names the file."""
 
     runtime: FakeServer
@@ -38,30 +35,41 @@ class Persistence:
 
         Ends the program if that fails. Needs a running event loop.
         """
-        file, controls = self.runtime.config.state_file, Controls(self.runtime)
+        file = self.runtime.config.state_file
         try:
             with ExitStack() as stack:
-                if file is not None:
-                    stack.enter_context(state_file.kept_in(file))
-                chosen = self.runtime.config.profile
-                if file is None or not state_file.load(file, controls.restore):
+                if file is None:
                     self._create_seed()
-                if (restored := self.runtime.config.profile) != chosen:
-                    tell(
-                        f"{file} has a state of the profile {restored}, which this fake takes on in place of {chosen}; "
-                        "to use that one, move the file away and start with an empty state"
-                    )
-                if file is not None:
-                    save = partial(_save, file, controls)
-                    save()  # fail now rather than at the end
-                    stack.callback(save)
-                    if self.interval is not None:
-                        stack.enter_context(_repeated(controls.save, self.interval))
+                else:
+                    self._keep_in(file, stack)
                 yield
         except BadRequestError as error:
             exit_with(str(error), MISUSED)
         except ConflictError as error:
             exit_with(str(error), FAILED)
+
+    def _keep_in(self, file: Path, stack: ExitStack) -> None:
+        """Restore the state in `file`, or create the seed, and save the state from now on and when `stack` ends."""
+        from codeq_fake.control import state_file  # noqa: PLC0415 - most servers keep nothing
+        from codeq_fake.control.controls import Controls  # noqa: PLC0415 - as above
+
+        controls, chosen = Controls(self.runtime), self.runtime.config.profile
+        stack.enter_context(state_file.kept_in(file))
+        if not state_file.load(file, controls.restore):
+            self._create_seed()
+        if (restored := self.runtime.config.profile) != chosen:
+            tell(
+                f"{file} has a state of the profile {restored}, which this fake takes on in place of {chosen}; "
+                "to use that one, move the file away and start with an empty state"
+            )
+
+        def save() -> None:
+            state_file.save(file, json.dumps(controls.state()))
+
+        save()  # fail now rather than at the end
+        stack.callback(save)
+        if self.interval is not None:
+            stack.enter_context(_repeated(controls.save, self.interval))
 
     def _create_seed(self) -> None:
         if self.seed is None:
@@ -69,10 +77,6 @@ class Persistence:
         from codeq_fake.control.seed_files import create_all  # noqa: PLC0415 - loads YAML
 
         create_all(self.runtime, self.seed)
-
-
-def _save(file: Path, controls: Controls) -> None:
-    state_file.save(file, json.dumps(controls.state()))
 
 
 @contextmanager

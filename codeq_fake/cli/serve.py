@@ -74,9 +74,9 @@ def _without_collector() -> Iterator[None]:
 
 def _announce(fake: Built, url: str, *, as_json: bool) -> None:
     """Print the line that says where the fake is and how to call it, as text or as JSON."""
-    from codeq_fake.control import Controls  # noqa: PLC0415 - as above
+    from codeq_fake.control.representations import health as health_of  # noqa: PLC0415 - as above
 
-    health, named = Controls(fake.runtime).health(), fake.runtime.tokens.by_role()
+    health, named = health_of(fake.runtime), fake.runtime.tokens.by_role()
     if as_json:
         facts = {"url": url, "profile": health["profile"], "clock": health["clock"], "now": health["now"]}
         given = {"origins": fake.origins} if fake.origins else {}

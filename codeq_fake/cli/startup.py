@@ -7,9 +7,8 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 from click.core import ParameterSource
@@ -45,8 +44,7 @@ if TYPE_CHECKING:
     from codeq_fake.control.seed_files import Seed
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(NamedTuple):
     """A fake that can be served."""
 
     runtime: FakeServer

@@ -11,8 +11,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -26,8 +25,7 @@ StateOf = Callable[[asyncio.Transport], dict[str, Any]]
 GRACE = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """What the clients of a server may use."""
 
     connections: int = 4096

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .controls import Controls
 from .errors import (
     BadRequestError,
     ConflictError,
@@ -17,7 +16,6 @@ __all__ = [
     "BadRequestError",
     "ConflictError",
     "ControlError",
-    "Controls",
     "UnknownCallError",
     "UnknownCallbackError",
     "UnknownFaultError",

@@ -17,7 +17,6 @@ from .endpoint import Endpoint, note
 from .faults.endpoint import FaultyEndpoint
 from .host_guard import HostGuard
 from .operations import OPERATIONS, TOPIC_OPERATIONS, Operation
-from .redirects import redirect
 from .request import Call
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
@@ -143,6 +142,8 @@ class _UnknownPath:
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        from .redirects import redirect  # noqa: PLC0415 - slow, and most clients know the paths
+
         call = Call.of(self._runtime, scope)
         own = replies.OPTIONS if _asks_for_options(scope) else redirect(scope, call.broker.profile.version)
         reply = own or replies.NOT_FOUND

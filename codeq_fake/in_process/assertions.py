@@ -6,7 +6,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from codeq_fake.control import Controls, representations
+from codeq_fake.control import representations
+from codeq_fake.control.controls import Controls
 from codeq_fake.core.durations import Duration, duration
 from codeq_fake.core.times import SECOND
 from codeq_fake.payloads import Status, TaskInFull

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 
 from codeq_fake.auth import identities_of
 from codeq_fake.clocks import Mode, let_tasks_run, make_clock
-from codeq_fake.control import Controls
 from codeq_fake.control.argument_readers import profile as checked_profile
+from codeq_fake.control.controls import Controls
 from codeq_fake.control.fault_rules import checked
 from codeq_fake.core.durations import Duration, duration
 from codeq_fake.core.times import SECOND

@@ -10,7 +10,7 @@ from functools import partial
 from types import NoneType
 from typing import TypedDict, Unpack
 
-from codeq_fake.control import Controls
+from codeq_fake.control.controls import Controls
 from codeq_fake.control.representations import time as time_of
 from codeq_fake.core.durations import Duration, whole_seconds
 from codeq_fake.runtime.fake_server import FakeServer

@@ -7,7 +7,7 @@ from functools import partial
 from types import NoneType
 from typing import Any
 
-from codeq_fake.control import Controls
+from codeq_fake.control.controls import Controls
 from codeq_fake.core.durations import Duration, whole_seconds
 from codeq_fake.http import worker_calls
 from codeq_fake.http.operations import Handler

@@ -15,7 +15,8 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 from codeq_fake.clocks import in_slices
-from codeq_fake.control import ControlError, Controls
+from codeq_fake.control import ControlError
+from codeq_fake.control.controls import Controls
 from codeq_fake.runtime.fake_server import FakeServer
 
 from . import actions, pages

@@ -17,8 +17,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from codeq_fake import __version__
-from codeq_fake.control import BadRequestError, Controls
+from codeq_fake.control import BadRequestError
 from codeq_fake.control.argument_readers import whole
+from codeq_fake.control.controls import Controls
 from codeq_fake.core.durations import beside_real
 from codeq_fake.documents import BadDocumentError, read_json
 from codeq_fake.runtime.fake_server import FakeServer

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from codeq_fake.control import Controls
+from codeq_fake.control.controls import Controls
 from codeq_fake.runtime.fake_server import FakeServer
 from codeq_fake.serving.server import DEFAULT_LIMITS, served
 from codeq_fake.testing import FakeCodeQ

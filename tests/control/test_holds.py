@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.clocks import WallClock
-from codeq_fake.control import BadRequestError, Controls
+from codeq_fake.control import BadRequestError
+from codeq_fake.control.controls import Controls
 from codeq_fake.core import Record, Status
 from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import Config, FakeServer

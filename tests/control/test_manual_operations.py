@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from codeq_fake.clocks import WallClock
-from codeq_fake.control import ConflictError, Controls, UnknownCallbackError, UnknownTaskError
+from codeq_fake.control import ConflictError, UnknownCallbackError, UnknownTaskError
+from codeq_fake.control.controls import Controls
 from codeq_fake.core import Submission
 from codeq_fake.runtime import webhook_deliveries
 from codeq_fake.runtime.fake_server import Config, FakeServer

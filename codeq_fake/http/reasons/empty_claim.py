@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
 from functools import lru_cache
 from itertools import islice
 
@@ -73,4 +72,6 @@ def _is_similar(name: str, wanted: str) -> bool:
 @lru_cache(maxsize=1024)
 def _likeness(name: str, wanted: str) -> float:
     """The part of two names that is equal. Idle workers ask for the same commands again and again."""
+    from difflib import SequenceMatcher  # noqa: PLC0415 - only names that are nearly equal need it
+
     return SequenceMatcher(None, name, wanted).ratio()
