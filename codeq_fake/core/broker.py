@@ -15,9 +15,10 @@ from .commands import BUILT_IN_COMMANDS, is_blank, queue_name, to_claim
 from .counters import Counters
 from .effects import CallbackDue, Effect, Ids, Jitter
 from .idempotency import IdempotencyKeys
+from .leases import Leases
 from .pebble_reaper import Reaper
 from .profiles import Profile
-from .queue import PRIORITIES, Queue
+from .queue import PRIORITIES
 from .rate_limits import RateLimiter
 from .requeueing import Requeueing
 from .settings import CoreSettings
@@ -25,7 +26,7 @@ from .slices import Slices
 from .subscriptions import MODES, Subscription, Subscriptions
 from .task import Event, NackOutcome, Record, State, Task
 from .task_store import QueueStats, TaskStore
-from .times import seconds, visible_at
+from .times import visible_at
 from .topics import Topics
 from .traces import Traces
 
@@ -82,7 +83,14 @@ class Broker:
         self.unseen = ""
         self._is_tracing = settings.tracing_enabled and store.stores_traces
         self._traces = Traces(ids, knows_random_flag=profile.version.knows_random_flag)
-        self._lease_gone_at = store.lease_gone_at
+        self.leases = Leases(
+            settings=settings,
+            profile=profile,
+            store=self.store,
+            counters=self.counters,
+            traces=self._traces,
+            reaper=self.reaper,
+        )
         self._artifacts = results.Artifacts(settings.local_artifacts_dir, profile.version.checks_artifact_names)
         self._ids = ids
         self._effects: list[Effect] = []
@@ -176,7 +184,7 @@ class Broker:
         for command in wanted:
             queue = self.store.queues.get((tenant, queue_name(command)))
             if queue is not None and (task := queue.take()) is not None:
-                self._start_lease(task, queue, worker, lease_seconds, now=now)
+                self.leases.start(task, queue, worker, lease_seconds, now=now)
                 return task
         return None
 
@@ -214,31 +222,6 @@ class Broker:
             claimed.append(copy(task))
         return claimed
 
-    def _start_lease(self, task: Task, queue: Queue, worker: str, lease_seconds: int, *, now: int) -> None:
-        """Lease a task that was taken from its queue (K2, K5). Raises `LeaseRefused`."""
-        lease_seconds = lease_seconds if lease_seconds > 0 else self.settings.default_lease_seconds  # K2
-        lease = seconds(lease_seconds)
-        is_refused = lease <= 0 and self.profile.store.has_ttl  # K11
-        task.apply(Event.REFUSE_LEASE if is_refused else Event.CLAIM, by=worker, now=now)
-        task.worker = worker
-        task.attempts += 1
-        task.touched_at = now
-        task.lease_until = now + lease
-        if task.trace_parent:
-            task.trace_parent = self._traces.next_span(task.trace_parent)  # X1
-        if is_refused:  # the server has written the task when the store refuses its lease
-            queue.put(task)
-            raise errors.LeaseRefused(self.profile.store.expiry_error)
-        task.lease_expiry = self._lease_gone_at(lease_seconds, now=now)
-        self.put_leased(task, queue)
-        self.counters.claimed[task.command] += 1
-
-    def put_leased(self, task: Task, queue: Queue) -> None:
-        """Put a task with a lease, or with another end of it, where claims and the reaper find that it is over."""
-        queue.put_leased(task)
-        if self.reaper is not None:
-            self.reaper.watch(task)
-
     # Tasks in progress: R5, R6, R7 (H1 to H4, D1, D2, N1 to N6).
 
     def heartbeat(self, task_id: str, *, worker: str, extend_seconds: int = 0, now: int) -> None:
@@ -247,15 +230,11 @@ class Broker:
         Raises `TaskNotFound` or `NotOwner`.
         """
         task = self._task_held_by(task_id, worker)
-        extend_seconds = extend_seconds if extend_seconds > 0 else self.settings.default_lease_seconds
         task.apply(Event.HEARTBEAT, by=worker, now=now)
         if task_id == self.unseen:  # the server writes the task as it was before its end
             task.worker, task.error = worker, ""
         task.touched_at = now
-        task.lease_until = now + seconds(extend_seconds)
-        if task.state is State.LEASED and (now < task.lease_expiry or not self.profile.store.has_ttl):
-            task.lease_expiry = self._lease_gone_at(extend_seconds, now=now)
-            self.put_leased(task, self.store.queue_for(task))
+        self.leases.extend(task, extend_seconds, now=now)
 
     def abandon(self, task_id: str, *, worker: str, now: int) -> None:
         """Give the task back to the tail of its queue at once (D1). Raises `TaskNotFound` or `NotOwner`."""

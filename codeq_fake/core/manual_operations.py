@@ -20,9 +20,7 @@ def expire_lease(broker: Broker, task_id: str, *, now: int) -> Task:
         raise errors.NotInProgress
     task.begin_change()
     task.note(HistoryEntry(now, "lease ended by hand", "", task.state, task.state))
-    task.lease_until = task.lease_expiry = now
-    if task.state is State.LEASED:
-        broker.put_leased(task, broker.store.queue_for(task))
+    broker.leases.end(task, now=now)
     return task
 
 

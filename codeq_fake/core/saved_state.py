@@ -211,7 +211,7 @@ def restore(broker: Broker, state: BrokerState) -> Slices[None]:
     for task in state["tasks"]:
         store.keep(task)
         if task.state is State.LEASED:
-            broker.put_leased(task, store.queue_for(task))
+            broker.leases.put(task, store.queue_for(task))
         elif task.state in _PLACES:
             _PLACES[task.state](store.queue_for(task), task)
         yield

@@ -14,6 +14,7 @@ import pytest
 
 from codeq_fake.auth import Authenticator
 from codeq_fake.core import Broker, Record, Store, backoff, errors, races, results
+from codeq_fake.core.leases import Leases
 from codeq_fake.core.queue import Queue
 from codeq_fake.core.rate_limits import RateLimiter
 from codeq_fake.core.requeueing import REASON_LEASE_EXPIRED, Requeueing
@@ -117,11 +118,11 @@ def false_204(patch: pytest.MonkeyPatch) -> None:
 
 @defect("K5.5")
 def claims_not_counted(patch: pytest.MonkeyPatch) -> None:
-    def lease(right: Callable[..., None], self: Broker, task: Task, *arguments: Any, **named: Any) -> None:
+    def start(right: Callable[..., None], self: Leases, task: Task, *arguments: Any, **named: Any) -> None:
         right(self, task, *arguments, **named)
         task.attempts -= 1
 
-    _instead(patch, Broker, "_start_lease", lease)
+    _instead(patch, Leases, "start", start)
 
 
 @defect("K6.1")

@@ -16,6 +16,7 @@ from codeq_contract.driver.server_settings import SUITE_SETTINGS
 from codeq_contract.driver.targets import InProcessTarget
 from codeq_contract.load import Load, record_load
 from codeq_fake.core import Broker
+from codeq_fake.core.leases import Leases
 from codeq_fake.runtime.waiters import Waiters
 
 pytestmark = pytest.mark.slow
@@ -71,7 +72,7 @@ def held_by_all(right: Wrong, self: Broker, task_id: str, worker: str) -> Any:
     return right(self, task_id, self.get(task_id).worker)
 
 
-def uncounted(right: Wrong, self: Broker, task: Any, *arguments: Any, **named: Any) -> None:
+def uncounted(right: Wrong, self: Leases, task: Any, *arguments: Any, **named: Any) -> None:
     right(self, task, *arguments, **named)
     task.attempts -= 1
 
@@ -98,7 +99,7 @@ def broken_laws() -> Counter[str]:
         rarely(patch, Broker, "_end", with_another_result)
         rarely(patch, Broker, "_end", still_counted)
         rarely(patch, Broker, "_task_held_by", held_by_all, among=is_foreign)
-        rarely(patch, Broker, "_start_lease", uncounted)
+        rarely(patch, Leases, "start", uncounted)
         patch.setattr(Waiters, "poll", polls_of_which_some_sleep(Waiters.poll))
         result = checked(Load(seed=1))
     assert result.header.drained
