@@ -19,7 +19,7 @@ from codeq_client.errors import ClientClosed
 
 from .calls import Reply
 from .exchanges import Body, Settings, Slots, check_head, errors_of, request_headers, total_timeout
-from .retries import Send
+from .sending import Send
 
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 

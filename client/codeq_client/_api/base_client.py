@@ -17,7 +17,7 @@ from .arguments import check_number
 from .calls import Role
 from .clock import Clock, SystemClock
 from .connections import check_proxies, connection_to
-from .retries import Core
+from .sending import Core
 from .tokens import Token, TokenSource
 
 TransportT = TypeVar("TransportT")

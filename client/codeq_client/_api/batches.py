@@ -28,7 +28,7 @@ from codeq_client.errors import (
 
 from . import calls, limits, refusals, reply_bodies, request_bodies, settlement
 from .models import Batch, NewTask, Record, Rejected, Submission
-from .retries import Core, Flow, may_have_acted
+from .sending import Core, Flow, may_have_acted
 
 T = TypeVar("T")
 Item = TypeVar("Item")

@@ -15,7 +15,7 @@ from . import operations, result_waiting
 from .base_client import BaseClient
 from .calls import Reply
 from .connections import BlockingConnections
-from .retries import Core, FetchToken, Flow, Pause, Send, Step
+from .sending import Core, FetchToken, Flow, Pause, Send, Step
 from .tokens import fetch_blocking
 
 P = ParamSpec("P")

@@ -23,7 +23,7 @@ from .calls import Reply
 from .clock import sleep_or
 from .connections import HttpxConnections
 from .exchanges import proxy_for
-from .retries import Core, FetchToken, Flow, Pause, Send, Step
+from .sending import Core, FetchToken, Flow, Pause, Send, Step
 from .tokens import TokenFetcher
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from . import exchanges, limits
 from .calls import Reply
 from .clock import Clock
 from .exchanges import Body, Settings, Slots, check_head, errors_of, request_headers, total_timeout
-from .retries import Send
+from .sending import Send
 
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 

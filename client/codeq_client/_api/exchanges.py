@@ -20,7 +20,7 @@ from codeq_client._display import excerpt, without_password
 from codeq_client.errors import BadReply, CertificateError, ClientClosed, NoFreeConnection, Unavailable
 
 from . import limits
-from .retries import Send
+from .sending import Send
 
 _USUAL_LIMIT = 1024 * 1024
 """How many bytes of a request proxies take by default."""

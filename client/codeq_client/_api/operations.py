@@ -15,7 +15,7 @@ from . import batches, calls, limits, settlement
 from .arguments import check_number
 from .calls import Call, Role
 from .models import Artifact, Batch, NewTask, Record, Requeued, Submission
-from .retries import Core, Flow
+from .sending import Core, Flow
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -24,7 +24,7 @@ from . import calls
 from .arguments import check_number
 from .json_values import from_json
 from .models import Finished, Record
-from .retries import Core, Flow, Pause
+from .sending import Core, Flow, Pause
 
 R = TypeVar("R")
 

@@ -31,7 +31,7 @@ from . import calls
 from .calls import Call
 from .json_values import wrap_result
 from .models import Artifact, Record, Requeued
-from .retries import Core, Flow, Pause
+from .sending import Core, Flow, Pause
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ import anyio
 from codeq_client._api import calls, limits
 from codeq_client._api.calls import Call
 from codeq_client._api.clock import sleep_or
-from codeq_client._api.retries import may_have_acted, retry_after
+from codeq_client._api.sending import may_have_acted, retry_after
 from codeq_client._task import Task
 from codeq_client.errors import (
     BadRequest,

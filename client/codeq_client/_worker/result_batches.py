@@ -17,7 +17,7 @@ from codeq_client._api.calls import Call
 from codeq_client._api.client import CodeQ
 from codeq_client._api.clock import sleep_or
 from codeq_client._api.models import Record
-from codeq_client._api.retries import Flow
+from codeq_client._api.sending import Flow
 from codeq_client._api.settlement import RetryPolicy
 from codeq_client._task import Task
 from codeq_client.errors import (

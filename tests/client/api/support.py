@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from codeq_client._api.base_client import tokens_by_role
 from codeq_client._api.calls import Reply as Reply  # noqa: PLC0414 - tests take it from here
 from codeq_client._api.calls import Role
-from codeq_client._api.retries import Core, FetchToken, Flow, Pause, Send
+from codeq_client._api.sending import Core, FetchToken, Flow, Pause, Send
 from codeq_client._api.tokens import TokenSource
 from codeq_client.errors import CodeQError, Unavailable
 from codeq_fake.testing import FakeCodeQ

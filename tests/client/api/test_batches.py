@@ -12,7 +12,7 @@ import pytest
 
 from codeq_client import Artifact, NewTask, Submission, Task
 from codeq_client._api import operations
-from codeq_client._api.retries import Send
+from codeq_client._api.sending import Send
 from codeq_client.errors import BadReply, ConfigurationError, EncodeError, Unauthorized, Unavailable
 from tests.client.api.support import LOST, TASK, UNREACHED, Reply, ScriptedServer, refusal, reply
 from tests.client.support import Scenario, reply_lost

@@ -9,7 +9,7 @@ import pytest
 
 from codeq_client import Artifact, NewTask, Rejected, Submission, Task
 from codeq_client._api import operations, result_waiting
-from codeq_client._api.retries import Send
+from codeq_client._api.sending import Send
 from codeq_client.errors import (
     BadReply,
     BadRequest,

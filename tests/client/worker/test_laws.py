@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from codeq_client import Abandon, LeaseTerms, Settled, Task
-from codeq_client._api import retries, settlement
+from codeq_client._api import sending, settlement
 from codeq_client._api.clock import sleep_or
 from codeq_client._worker import cancellation, claiming, delivery, job, lease_renewal, lease_timing, result_batches
 from codeq_client.errors import ServerError, Unavailable
@@ -57,7 +57,7 @@ def renewal_failures_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def a_key_for_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
-    send = retries.Core.send
+    send = sending.Core.send
 
     def send_anew(self: Any, call: Any, **options: Any) -> Any:
         while True:
@@ -69,11 +69,11 @@ def a_key_for_each_try(monkeypatch: pytest.MonkeyPatch) -> None:
                 body = json.loads(call.body)
                 call = replace(call, body=json.dumps(body | {"idempotencyKey": str(uuid4())}).encode())
 
-    monkeypatch.setattr(retries.Core, "send", send_anew)
+    monkeypatch.setattr(sending.Core, "send", send_anew)
 
 
 def acknowledged_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    send = retries.Core.send
+    send = sending.Core.send
 
     def send_once(self: Any, call: Any, **options: Any) -> Any:
         try:
@@ -83,7 +83,7 @@ def acknowledged_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
                 raise
             return Task(id=json.loads(call.body)["idempotencyKey"], command="X", status="PENDING")
 
-    monkeypatch.setattr(retries.Core, "send", send_once)
+    monkeypatch.setattr(sending.Core, "send", send_once)
 
 
 def the_end_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:

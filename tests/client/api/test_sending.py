@@ -13,7 +13,7 @@ import pytest
 from codeq_client import NewTask, Task
 from codeq_client._api import calls, operations
 from codeq_client._api.calls import Call, Role
-from codeq_client._api.retries import Core, Flow
+from codeq_client._api.sending import Core, Flow
 from codeq_client.errors import (
     BadReply,
     BadRequest,
