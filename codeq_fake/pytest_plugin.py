@@ -199,7 +199,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add what happened at the fake to the report of a failed test. `in_process.timeline` writes that text."""
+    """Add what happened at the fake to the report of a failed test. `codeq_fake.timeline` writes that text."""
     report = yield
     for fake in _fakes(item):
         try:

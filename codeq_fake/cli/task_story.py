@@ -44,7 +44,7 @@ def task(fake: Fake, *, task_id: str) -> Answer:
 
 def _lines(story: dict[str, Any]) -> Iterator[str]:
     """The story for a person."""
-    from codeq_fake.in_process import timeline  # noqa: PLC0415 - --help loads no server
+    from codeq_fake import timeline  # noqa: PLC0415 - --help loads no server
 
     head, *history = timeline.of_tasks([cast("TaskInFull", story)]).split("\n")
     yield head

@@ -170,7 +170,7 @@ def _act(fake: Fake, task_id: str, what: str) -> dict[str, Any]:
 
 
 def _story(reply: dict[str, Any]) -> Sequence[str]:
-    from codeq_fake.in_process import timeline  # noqa: PLC0415 - --help loads no server
+    from codeq_fake import timeline  # noqa: PLC0415 - --help loads no server
 
     return timeline.of_tasks([cast("TaskInFull", reply)]).split("\n")
 

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Literal
 
+from codeq_fake import timeline
 from codeq_fake.control import representations
 from codeq_fake.control.controls import Controls
 from codeq_fake.core.durations import Duration, duration
@@ -13,7 +14,6 @@ from codeq_fake.core.times import SECOND
 from codeq_fake.payloads import Status, TaskInFull
 from codeq_fake.serving.terminal_text import counted
 
-from . import timeline
 from .event_loop import Home
 
 #: The steps of a wait until a condition is true begin with this length (s): a long poll looks as often (K9).

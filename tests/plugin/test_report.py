@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from codeq_fake import timeline
 from codeq_fake.faults import drop_reply, refuse
-from codeq_fake.in_process import timeline
 from codeq_fake.testing import FakeCodeQ
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from codeq_contract.driver.targets import Target
 from codeq_contract.recordings.times import SECOND
 from codeq_contract.report import CaseResult, Report
 from codeq_contract.report.latencies import Latency, latencies
+from codeq_contract.report.markdown import as_markdown
 from codeq_contract.report.page import page
 from codeq_contract.report.results import GROUPS, InconclusiveError, Verdict
-from codeq_contract.report.summary import summary
 from codeq_contract.report.transcript import shown, without_secrets
 
 from .case_context import CaseContext
@@ -348,7 +348,7 @@ class Session:
             report = self.report()
             folder.joinpath("report.json").write_text(report.to_json(), encoding="utf-8")
             folder.joinpath("report.html").write_text(page([report]), encoding="utf-8")
-            folder.joinpath("report.md").write_text(summary(report), encoding="utf-8")
+            folder.joinpath("report.md").write_text(as_markdown(report), encoding="utf-8")
 
     def facts(self) -> Mapping[str, str]:
         """The verdict on each fact, with the reason unless it passed."""

@@ -1,4 +1,4 @@
-"""The summary of a run in Markdown, for the page of a CI job or a comment."""
+"""A run in Markdown, for the page of a CI job or a comment."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .results import GROUPS, SHOWN_VERDICTS, CaseResult, Report, Verdict
 _MOST = 20
 
 
-def summary(report: Report) -> str:
+def as_markdown(report: Report) -> str:
     """The outcome, a row for each level, and the cases that did not pass."""
     return "\n".join(_lines(report)) + "\n"
 
 
 def _lines(report: Report) -> Iterator[str]:
-    """The lines of the summary: the target, the levels, the facts, and then the cases by verdict."""
+    """The lines: the target, the levels, the facts, and then the cases by verdict."""
     yield f"## CodeQ contract on {report.target}: {report.outcome}"
     yield ""
     if report.not_run:
