@@ -1,4 +1,7 @@
-"""The differences that a replay may show: timestamps by a little, ids of traces and spans."""
+"""The differences that a replay may show: timestamps by a little, ids of traces and spans, some headers of callbacks.
+
+`metrics` decides about the buckets of histograms, by the same lateness.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,16 @@ from dataclasses import dataclass, field
 
 from codeq_contract.recordings.times import MILLISECOND, SECOND, parse_moment
 
+from .mismatches import ABSENT
+
 LATENCY = 60 * MILLISECOND
+
+#: By how much a callback may be late without a lateness of ours: a server on a busy machine sends each of several tries
+#: late, and the next one that much later (ns). The cases of W3 check the pause before each try.
+CALLBACKS_LATE = 15 * SECOND
+
+#: Headers that depend on the order of keys and on the second of sending. `callbacks` verifies them instead.
+_VERIFIED_HEADERS = frozenset({"x-codeq-signature", "x-codeq-timestamp"})
 
 FRACTIONAL_KEYS = frozenset({"createdAt", "updatedAt", "completedAt", "expiresAt"})
 WHOLE_SECOND_KEYS = frozenset({"leaseUntil", "sentAt", "before"})
@@ -70,6 +82,17 @@ class AllowedDifferences:
         if close:
             self._accepted.add((theirs, ours))
         return close
+
+    def allows_header(self, name: str, theirs: str, ours: str, *, is_redirected: bool = False) -> bool:
+        """Whether `ours` is allowed for a recorded header. Either may be ABSENT.
+
+        A server that was built with a newer Go leaves the type out of a redirect that it follows as a GET.
+        """
+        if name in _VERIFIED_HEADERS:
+            return (theirs == ABSENT) == (ours == ABSENT)
+        if name == "traceparent":
+            return self.allows_trace(theirs, ours)
+        return theirs == ours or (name == "content-type" and is_redirected and ours == ABSENT)
 
     def note_trace(self, trace_parent: str) -> None:
         """Note a trace that the caller named. Its id must not change."""

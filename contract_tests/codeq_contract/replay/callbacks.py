@@ -16,7 +16,7 @@ from .allowed_differences import LATENCY, AllowedDifferences, Window, masked
 from .comparison import Difference, json_mismatches
 from .mismatches import ABSENT, Mismatch
 
-_OPTIONAL_HEADERS = ("x-codeq-signature", "x-codeq-timestamp", "traceparent")
+_HEADERS = ("content-type", "x-codeq-signature", "x-codeq-timestamp", "traceparent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +134,14 @@ def _request_mismatches(theirs: Callback, ours: Received, allowed: AllowedDiffer
 def _header_mismatches(
     theirs: Callback, delivery: _Delivery, secret: str, allowed: AllowedDifferences
 ) -> Iterator[Mismatch]:
-    """Signatures depend on the order of keys and on the second of sending, so ours are verified, not compared."""
     ours = delivery.request.headers
-    their_type, our_type = theirs.headers.get("content-type", ABSENT), ours.get("content-type", ABSENT)
-    # A server that was built with a newer Go leaves it out of a redirect that it follows as a GET.
-    if their_type != our_type and not (our_type == ABSENT and delivery.request.method == "GET"):
-        yield ("header content-type", their_type, our_type)
-    for name in _OPTIONAL_HEADERS:
-        if (name in theirs.headers) != (name in ours):
-            yield (f"header {name}", theirs.headers.get(name, ABSENT), ours.get(name, ABSENT))
+    is_redirected = delivery.request.method == "GET"
+    for name in _HEADERS:
+        their_value, our_value = theirs.headers.get(name, ABSENT), ours.get(name, ABSENT)
+        if not allowed.allows_header(name, their_value, our_value, is_redirected=is_redirected):
+            yield (f"header {name}", their_value, our_value)
     if "x-codeq-timestamp" in ours and "x-codeq-signature" in ours:
         yield from _signature_mismatches(delivery.received, delivery.signed_body, secret, allowed)
-    if "traceparent" in theirs.headers and "traceparent" in ours:
-        their_trace, our_trace = theirs.headers["traceparent"], ours["traceparent"]
-        if not allowed.allows_trace(their_trace, our_trace):
-            yield ("header traceparent", their_trace, our_trace)
 
 
 def _signature_mismatches(

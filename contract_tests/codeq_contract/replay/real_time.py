@@ -13,7 +13,7 @@ from codeq_contract.driver import Driver, NotInTimeError, Received, Reply, Reque
 from codeq_contract.recordings.format import Call, Recording
 from codeq_contract.recordings.times import SECOND, moment_text
 
-from .allowed_differences import LATENCY, AllowedDifferences
+from .allowed_differences import CALLBACKS_LATE, LATENCY, AllowedDifferences
 from .callbacks import compare_callbacks
 from .comparison import Difference, call_difference, compare_reply
 from .player import may_be_long_poll, poll_interval
@@ -23,9 +23,6 @@ from .translation import Translation
 #: What a session has before its first call (ns).
 _HEAD_START = SECOND // 20
 
-#: By how much a callback may be late without a lateness of ours: a server on a busy machine sends each of several tries
-#: late, and the next one that much later (ns). The cases of W3 check the pause before each try.
-_CALLBACKS_LATE = 15 * SECOND
 #: Seconds that the last callbacks get.
 _CALLBACK_PATIENCE = 20
 
@@ -115,7 +112,7 @@ class RealTimeSession:
             return []
         with suppress(NotInTimeError):
             self.driver.clock.eventually(lambda: len(self._received()) >= len(recorded), within=_CALLBACK_PATIENCE)
-        self._allowed.callbacks_late = _CALLBACKS_LATE
+        self._allowed.callbacks_late = CALLBACKS_LATE
         self._allowed.callbacks_early = self._slowest_call
         bodies = "\n".join(callback.body for callback in recorded)
         return compare_callbacks(
