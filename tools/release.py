@@ -1,6 +1,7 @@
 """Check that a tag may be released: `python -m tools.release v0.2.0`.
 
-The tag must name the version of both distributions, and CHANGELOG.md must have a section for that version.
+The tag must name the version of both distributions, and CHANGELOG.md must have a section for that version. That the
+list of components (`sbom.cdx.json`) has this version, too, is tested in `tests/package/test_supply.py`.
 """
 
 from __future__ import annotations

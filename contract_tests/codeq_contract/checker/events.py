@@ -236,7 +236,7 @@ class Lost(Event):
 
 @dataclass(slots=True)
 class CallbackReceived(Event):
-    """A result callback that the webhook received at `sent`."""
+    """A result callback that the webhook received. When the server sent it is not known."""
 
     path: str
     task_id: str
@@ -244,6 +244,11 @@ class CallbackReceived(Event):
     completed_at: str
     headers: Mapping[str, str]
     body: str
+
+    @property
+    def arrived(self) -> int:
+        """When the webhook received it (ns), which is its `sent` and its `answered` among other events."""
+        return self.sent
 
 
 TaskEvent = Observation | Operation | Missing | ResultMissing | CallbackReceived

@@ -35,7 +35,7 @@ def _problem(task: TaskHistory, callback: CallbackReceived, settings: Settings) 
         return "was created without a webhook, and one was called"
     if settings.has_reaper and _may_be_reaped(task, callback):
         return ""
-    ends = [end for end in _ends(task, settings) if end.sent <= callback.sent]
+    ends = [end for end in _ends(task, settings) if end.sent <= callback.arrived]
     if not ends:
         return "was not over when its webhook was called"
     if not any(_reports(callback, end) for end in ends):
@@ -45,7 +45,7 @@ def _problem(task: TaskHistory, callback: CallbackReceived, settings: Settings) 
 
 def _may_be_reaped(task: TaskHistory, callback: CallbackReceived) -> bool:
     """Whether the reaper may have made the task a dead letter before it called back (P5)."""
-    return callback.status == _FAILED and any(expiry <= callback.sent for expiry in task.expiries)
+    return callback.status == _FAILED and any(expiry <= callback.arrived for expiry in task.expiries)
 
 
 def _reports(callback: CallbackReceived, end: Result | Nack) -> bool:
@@ -62,7 +62,7 @@ def missing_callbacks(history: History) -> Iterator[Violation]:
     for task in history.tasks.values():
         is_recorded = bool(task.creates) and task.creates[0].task.webhook.startswith(f"{WEBHOOK_ORIGIN}/")
         for end in _ends(task, history.settings) if is_recorded else ():
-            is_called = any(callback.sent >= end.sent for callback in task.callbacks)
+            is_called = any(callback.arrived >= end.sent for callback in task.callbacks)
             if not is_called and end.answered + PATIENCE <= history.end:
                 yield Violation(task.id, "ended, and its webhook was not called", (task.creates[0], end))
 
