@@ -1,4 +1,4 @@
-"""What holds for every request and its reply, whatever library sends it.
+"""One request and its reply: what holds for all of them, whatever library sends it. `sending` decides about the next.
 
 Each request has an id, which the server echoes (R20). A reply is limited in size, and never compressed: a small one
 could fill the memory. An error says whether the request can have been sent.

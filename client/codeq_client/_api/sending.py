@@ -1,6 +1,7 @@
-"""How a call is made: its token, its retries and the pauses between them, as a generator without I/O.
+"""How a call is sent until it is answered: its token, its timeout, and when and after which pause it is sent again.
 
-A `Flow` yields steps and receives their outcomes. The asynchronous and the blocking client are two small loops that
+`calls` says what is sent, and `exchanges` how one request goes to the server. A `Flow` is a generator without I/O: it
+yields steps and receives their outcomes. The asynchronous and the blocking client are two small loops that
 perform the steps, so every rule about calls exists once and is tested without a network or a clock.
 """
 
