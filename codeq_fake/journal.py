@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, takewhile
+from itertools import groupby, islice, takewhile
 from typing import Generic, NamedTuple, TypeVar
 
 from codeq_fake.core import State, Task
@@ -145,6 +145,7 @@ class Callback:
 
 
 EntryT = TypeVar("EntryT", Request, Callback)
+T = TypeVar("T")
 
 
 class Journal(Generic[EntryT]):
@@ -219,3 +220,10 @@ def requests_about(journal: Journal[Request], task_id: str) -> Slices[list[Reque
 def callbacks_about(journal: Journal[Callback], task_id: str) -> list[Callback]:
     """The callbacks with the result of a task, the earliest first."""
     return [entry for entry in journal.entries if entry.task_id == task_id]
+
+
+def runs(entries: Iterable[T], alike: Callable[[T], object]) -> Iterator[tuple[T, list[T]]]:
+    """Each run of entries in a row that are alike, as its first one and the others: what a person reads as one line."""
+    for _, run in groupby(entries, alike):
+        first, *others = run
+        yield first, others

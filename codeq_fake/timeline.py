@@ -1,13 +1,17 @@
-"""What happened at a fake, as text: the section of a failed test's report, and the message of a failed assertion."""
+"""What happened at a fake, as text.
+
+A failed test's report and a failed assertion show it, and the commands that print a task (`codeq-fake task`). On the
+page, `page.story` says the same of one task.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from traceback import format_exception
 
 from codeq_fake.faults.rule import KINDS
+from codeq_fake.journal import runs
 from codeq_fake.payloads import Callback, HistoryEvent, Request, Surprise, Task, TaskInFull, Try
 from codeq_fake.serving.terminal_text import counted, printable
 
@@ -56,10 +60,10 @@ def of_requests(requests: Iterable[Request]) -> str:
     Those that only repeat another one are counted.
     """
     failed = (request for request in requests if request["reason"] or request["faults"])
-    runs = [list(run) for _, run in groupby(failed, _what_failed)]
-    left_out = sum(map(len, runs[:-MOST_REQUESTS]))
+    alike = list(runs(failed, _what_failed))
+    left_out = sum(1 + len(others) for _, others in alike[:-MOST_REQUESTS])
     lines = [f"{counted(left_out, 'earlier refused request')} ..."] if left_out else []
-    for first, *others in runs[-MOST_REQUESTS:]:
+    for first, others in alike[-MOST_REQUESTS:]:
         again = f" ({len(others)} times more, until {_clock(others[-1]['at'])})" if others else ""
         lines.append(printable(f"{_failed(first)}{again}"))
     return "\n".join(lines)
@@ -123,11 +127,11 @@ def _task(task: TaskInFull) -> Iterator[str]:
 def _events(history: Iterable[HistoryEvent]) -> Iterator[str]:
     """A line for each event. Equal events in a row, such as heartbeats, share one line."""
     day = ""
-    for summary, alike in groupby(history, _summary):
-        first, *others = [event["at"] for event in alike]
-        again = f"  ({len(others)} times more, until {_clock(others[-1])})" if others else ""
-        date, day = ("" if first[:10] == (day or first[:10]) else f"{first[:10]} "), first[:10]
-        yield f"  {date}{_clock(first)}  {summary}{again}"
+    for first, others in runs(history, _summary):
+        at = first["at"]
+        again = f"  ({len(others)} times more, until {_clock(others[-1]['at'])})" if others else ""
+        date, day = ("" if at[:10] == (day or at[:10]) else f"{at[:10]} "), at[:10]
+        yield f"  {date}{_clock(at)}  {_summary(first)}{again}"
 
 
 def _summary(event: HistoryEvent) -> str:

@@ -1,11 +1,13 @@
-"""The story of one task: its history with the requests that were refused and the tries of its callbacks, in order."""
+"""The story of one task: its history with the requests that were refused and the tries of its callbacks, in order.
+
+`codeq_fake.timeline` writes the same as text.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from heapq import merge
-from itertools import groupby
 from operator import attrgetter
 from typing import Literal, TypeAlias
 
@@ -14,7 +16,7 @@ from codeq_fake.core import HistoryEntry, Task
 from codeq_fake.core.durations import in_words
 from codeq_fake.core.task import ENDED, LAST_ATTEMPT, Event
 from codeq_fake.http.operations import CLAIMS
-from codeq_fake.journal import Callback, Request
+from codeq_fake.journal import Callback, Request, runs
 from codeq_fake.surprises.history import fields_of_short
 
 from .limits import MOST_STRUCK
@@ -111,12 +113,8 @@ def _tries(entry: Callback) -> Iterator[Line]:
 
 def _folded(lines: Iterable[Line]) -> Iterator[Line]:
     """The lines, with each run of heartbeats of one worker as one."""
-    for (what, by), run in groupby(lines, attrgetter("what", "by")):
-        if what != Event.HEARTBEAT:
-            yield from run
-            continue
-        first, *others = run
-        if not others:
-            yield first
+    for first, others in runs(lines, attrgetter("what", "by")):
+        if others and first.what == Event.HEARTBEAT:
+            yield Line(first.at, counted(len(others) + 1, "heartbeat"), by=first.by, until=others[-1].at)
         else:
-            yield Line(first.at, counted(len(others) + 1, "heartbeat"), by=by, until=others[-1].at)
+            yield from (first, *others)
