@@ -1,4 +1,7 @@
-"""The claim loop of one worker run: claim for free slots, start deliveries, and drain at the end."""
+"""The claim loop of one worker run: claim for free slots, start deliveries, and wait for them at the end.
+
+`stopping` says what a stop does to the open claim and to the running handlers.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
-
-import anyio
 
 from codeq_client._api import calls, limits
 from codeq_client._api.calls import Call
@@ -32,10 +33,10 @@ from .delivery import SETTLE_SECONDS, Delivery, DeliveryContext
 from .events import ClaimFailed, Draining, Polled
 from .handlers import Handler
 from .job import Job, log_fields
-from .lease_timing import End
 from .outcomes import Retry
 from .result_batches import ResultBatches
 from .slots import Slots
+from .stopping import Stopping
 
 T = TypeVar("T")
 
@@ -72,16 +73,13 @@ class ClaimLoop:
         self._clock = context.codeq.core.clock
         self._handlers = handlers
         self._poll = poll
-        self._grace = grace
         self._burst = burst
         self._batch_results = batch_results and concurrency > 1
         self._order = CommandOrder(handlers)
         self.slots = Slots(concurrency, handlers, self._clock)
         self._limits = CommandLimits(handlers, self.slots.used_by, self._clock)
+        self._stop = Stopping(context, self.slots, poll=poll, grace=grace)
         self._slot_freed = asyncio.Event()
-        self._stop = asyncio.Event()
-        self._claiming = anyio.CancelScope()
-        self._claims_ended = asyncio.Event()
         self._claim_answered = asyncio.Event()
         """Whether no claim is under way."""
         self._claim_answered.set()
@@ -101,17 +99,11 @@ class ClaimLoop:
     @property
     def stopping(self) -> bool:
         """Whether the loop has stopped claiming."""
-        return self._stop.is_set()
+        return self._stop.is_requested
 
     def stop(self) -> None:
         """Stop claiming, let the handlers end, and return from `run`."""
-        if not self.stopping:
-            _log.info(
-                "stopping: %d tasks run on for up to %g s; tasks of the open claim are given back",
-                self.slots.used,
-                self._grace,
-            )
-        self._stop.set()
+        self._stop.request()
         self._slot_freed.set()
 
     def pause(self) -> None:
@@ -134,11 +126,10 @@ class ClaimLoop:
         async with asyncio.TaskGroup() as group:
             if self._batch_results:
                 self._context.results = ResultBatches(self._context.codeq, group)
-            ending = group.create_task(self._end_after_grace())
-            with self._claiming:
+            ending = group.create_task(self._stop.end_after_grace())
+            with self._stop.claims():
                 while await self._slot_is_free() and not self._burst_is_over():
                     await self._claim(group)
-            self._claims_ended.set()
             self._context.emit(Draining(self.slots.used))
             while self.slots.used:
                 await self._until_change()
@@ -329,17 +320,6 @@ class ClaimLoop:
 
     async def _pause(self, seconds: float) -> None:
         await sleep_or(self._clock, seconds, self._stop.wait)
-
-    async def _end_after_grace(self) -> None:
-        await self._stop.wait()
-        await self._clock.sleep(self._grace)
-        # The open poll would claim the tasks that are abandoned now, so wait for it; but not for ever.
-        longest = self._poll + SETTLE_SECONDS - self._grace
-        await sleep_or(self._clock, max(0, longest), self._claims_ended.wait)
-        self._claiming.cancel()
-        self._context.settle_deadline = self._clock.monotonic() + SETTLE_SECONDS
-        for delivery in self.slots.deliveries():
-            delivery.end(End.SHUTDOWN)
 
 
 async def _replace(deliveries: Sequence[Delivery]) -> None:
