@@ -68,7 +68,7 @@ class Leases:
             self.put(task, self._store.queue_for(task))
 
     def end(self, task: Task, *, now: int) -> None:
-        """Let a lease be over from `now` on. Nobody is told: the next claim, or the reaper, finds it."""
+        """Let a lease be over from `now` on. The next claim, or the reaper, finds that it is."""
         task.lease_until = task.lease_expiry = now
         if task.state is State.LEASED:
             self.put(task, self._store.queue_for(task))
