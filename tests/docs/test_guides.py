@@ -70,7 +70,7 @@ def run_tests(folder: Path) -> None:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("tool", ["curl", "node", "go", "java"])
+@pytest.mark.parametrize("tool", ["curl", "node", pytest.param("go", marks=pytest.mark.slow(seconds=20)), "java"])
 def test_other_languages_find_the_fake(tool: str, folder: Path) -> None:
     if shutil.which(tool, path=environment()["PATH"]) is None:
         pytest.skip(f"there is no {tool}")
