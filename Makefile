@@ -9,13 +9,19 @@ READY := $(VENV)/ready
 # Tests that name what an upgrade of a library broke.
 CANARIES := tests/compat tests/client/compat tests/contract/compat
 
-# The tests run side by side. Some only wait, so there is one process more than there are cores. The quick ones need no
-# port, no process and no second, and one process for each core.
-SIDE_BY_SIDE = -n $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)') --dist worksteal
+# The tests run side by side. A third of their time is waiting, so there are three processes more than there are cores.
+# The quick ones need no port, no process and no second, and one process for each core.
+SIDE_BY_SIDE = -n $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 3)') --dist worksteal
 QUICK := -n auto --dist worksteal -q -m "not (port or process or slow or container or browser)"
 
 # The tests start many Pythons. Without compiled files each of them would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
+
+# In a new checkout each process of pytest would compile all tests. One does it for all of them, on a core that waits for
+# mypy. What it cannot collect, the run itself reports.
+COMPILED := $(VENV)/compiled
+
+CHECK = $(MAKE) --no-print-directory --keep-going --jobs=7 lint layout types imports words spelling
 
 # Each Python that loads Hypothesis would load Trio, which takes longer than Hypothesis itself.
 export HYPOTHESIS_NO_PLUGINS := 1
@@ -39,11 +45,12 @@ quick: $(READY) ## run the tests that need no port, no process and no second
 draws: $(READY) ## run the quick tests with other drawn examples than those of each run
 	$(BIN)/python -m pytest $(QUICK) --hypothesis-profile=drawn
 
-test: check ## run all checks and all tests, side by side
+test: $(READY) ## run all checks and all tests, side by side
+	@$(CHECK) $(COMPILED)
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: $(READY) ## run all checks that do not run the code, side by side
-	@$(MAKE) --no-print-directory --keep-going --jobs=6 lint layout types imports words spelling
+	@$(CHECK)
 
 lint: $(READY)
 	@$(BIN)/ruff check --quiet
@@ -62,6 +69,9 @@ words: $(READY)
 
 spelling: $(READY)
 	@$(BIN)/codespell
+
+$(COMPILED): $(READY)
+	@$(BIN)/python -m pytest --collect-only -qq >/dev/null; touch $@
 
 format: $(READY) ## format the code and fix what can be fixed automatically
 	$(BIN)/ruff check --fix-only
