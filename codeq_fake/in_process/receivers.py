@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from codeq_fake.compat.signatures import signature
+
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
@@ -218,11 +220,11 @@ class _WsgiAdapter:
 def _is_asgi(app: Application) -> bool:
     """Whether an application takes the three arguments of ASGI, not the two of WSGI."""
     try:
-        signature = inspect.signature(app)
+        parameters = signature(app)
     except (TypeError, ValueError):
         return True
     try:
-        signature.bind(None, None, None)
+        parameters.bind(None, None, None)
     except TypeError:
         return False
     return True

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, update_wrapper
-from inspect import Parameter, iscoroutinefunction, signature
+from inspect import Parameter, iscoroutinefunction
 from typing import Any, get_args
+
+from codeq_fake.compat.signatures import signature
 
 from .search import Races, Simulation, SimulationFailedError
 from .server import ServerKind

@@ -6,12 +6,13 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, get_origin
 
+from codeq_client._compat.signatures import signature
 from codeq_client.errors import ConfigurationError
 
 
 def dependency_names(function: Callable[..., Any]) -> list[str]:
     """Return the keyword-only parameters of a function that have no default."""
-    parameters = inspect.signature(function).parameters.values()
+    parameters = signature(function).parameters.values()
     return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
 
 

@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeAlias, Typ
 from codeq_client._api.arguments import check_number
 from codeq_client._api.clock import Clock
 from codeq_client._api.json_values import from_json, to_json
+from codeq_client._compat.signatures import signature
 from codeq_client._task import Task
 from codeq_client.errors import ConfigurationError, DecodeError, EncodeError
 
@@ -234,7 +235,7 @@ def takes_context(function: Callable[..., Any]) -> bool:
 
     Dependencies do not count.
     """
-    parameters = inspect.signature(function).parameters.values()
+    parameters = signature(function).parameters.values()
     needed = [p for p in parameters if p.default is p.empty and p.kind is not p.KEYWORD_ONLY]
     if len(needed) not in {1, 2}:
         name = getattr(function, "__qualname__", repr(function))

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from codeq_client._api.arguments import check_number
 from codeq_client._api.clock import Clock, sleep_or
+from codeq_client._compat.signatures import signature
 from codeq_client.errors import ConfigurationError
 
 from .cancellation import Caught, caught
@@ -47,7 +48,7 @@ class BatchFunction:
     """A handler made of a function of several jobs. Called by itself, as in a test, it handles a batch of one job."""
 
     def __init__(self, size: int, within: float, function: Callable[..., Awaitable[Sequence[Any]]]) -> None:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature(function).parameters.values()
         needed = [p for p in parameters if p.default is p.empty and p.kind is not p.KEYWORD_ONLY]
         if len(needed) != 1 or not inspect.iscoroutinefunction(function):
             raise ConfigurationError(f"{function!r} must be an async function of a list of jobs to handle batches")
