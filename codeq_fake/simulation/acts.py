@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 from codeq_fake.control.fault_rules import FaultControls
 from codeq_fake.testing import FakeCodeQ
 
+from .plan import Event
+
 #: Which way bytes go, seen from a host.
 Direction = Literal["to_server", "from_server", "both"]
 
@@ -50,7 +52,7 @@ class WireActs(Protocol):
     def cut(self, direction: Direction = "both") -> None:
         """Let nothing through. What is sent waits, as TCP sends again."""
 
-    def heal(self) -> None:
+    def heal(self, direction: Direction = "both") -> None:
         """Let everything through again."""
 
     def reset(self) -> None:
@@ -82,7 +84,14 @@ class ServerActs(Protocol):
 
 
 class WorldActs(Protocol):
-    """A world as the weather sees it."""
+    """A world as the weather sees it.
+
+    `lasting` are the events that are not over, by their kind and target: those of one kind may overlap. All hosts run,
+    and the network is whole, from `calm_since` on (virtual seconds since the start of the run).
+    """
+
+    lasting: dict[tuple[str, str], list[Event]]
+    calm_since: float | None
 
     @property
     def hosts(self) -> Mapping[str, HostActs]:

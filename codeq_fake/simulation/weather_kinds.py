@@ -113,6 +113,28 @@ def check_plan(plan: Plan, hosts: Mapping[str, object]) -> None:
             raise PlanError(f"the plan has {event.kind} with {dict(event.arguments)}; it needs {needed}")
 
 
+def _until_end(
+    world: WorldActs, event: Event, *, end: Callable[[], object], again: Callable[[Event], object] | None = None
+) -> None:
+    """Arrange the end of an event that has begun.
+
+    Where events of one kind overlap at one target, each counts from its beginning, and the end of one leaves the
+    others: `again` brings back the latest of them, and only the end of the last one is an `end`.
+    """
+    key = event.kind, event.target
+    world.lasting.setdefault(key, []).append(event)
+
+    def over() -> None:
+        lasting = world.lasting[key]
+        lasting.remove(event)
+        if not lasting:
+            end()
+        elif again is not None and world.calm_since is None:
+            again(lasting[-1])
+
+    world.at(end_of(event), over)
+
+
 # Hosts.
 
 
@@ -137,31 +159,47 @@ def _stop(world: WorldActs, event: Event) -> None:
 def _pause(world: WorldActs, event: Event) -> None:
     host = _host(world, event)
     host.pause()
-    world.at(end_of(event), host.resume)
+    _until_end(world, event, end=host.resume)
 
 
 def _skew(world: WorldActs, event: Event) -> None:
     _host(world, event).skew(float(event.arguments["seconds"]))
 
 
-def _jump(world: WorldActs, event: Event) -> None:
+def _skew_for_good(world: WorldActs, event: Event) -> None:
     _skew(world, event)
-    world.at(end_of(event), partial(_host(world, event).skew, 0))
+    world.lasting.setdefault((event.kind, event.target), []).append(event)
+
+
+def _jump(world: WorldActs, event: Event) -> None:
+    def end() -> None:
+        """Set the clock as it was, which may be wrong by an event that has no end."""
+        skewed = world.lasting.get(("skew", event.target))
+        _host(world, event).skew(float(skewed[-1].arguments["seconds"]) if skewed else 0)
+
+    _skew(world, event)
+    _until_end(world, event, end=end, again=partial(_skew, world))
 
 
 # The network between a host and the server.
 
 
 def _delay(world: WorldActs, event: Event) -> None:
+    def begin(event: Event) -> None:
+        wire.delay(float(event.arguments["seconds"]))
+
     wire = world.wire(event.target)
-    wire.delay(float(event.arguments["seconds"]))
-    world.at(end_of(event), partial(wire.delay, 0))
+    begin(event)
+    _until_end(world, event, end=partial(wire.delay, 0), again=begin)
 
 
 def _trickle(world: WorldActs, event: Event) -> None:
+    def begin(event: Event) -> None:
+        wire.trickle(int(event.arguments["rate"]))
+
     wire = world.wire(event.target)
-    wire.trickle(int(event.arguments["rate"]))
-    world.at(end_of(event), partial(wire.trickle, 0))
+    begin(event)
+    _until_end(world, event, end=partial(wire.trickle, 0), again=begin)
 
 
 _DIRECTIONS: Mapping[Argument, Direction] = {
@@ -172,9 +210,17 @@ _DIRECTIONS: Mapping[Argument, Direction] = {
 
 
 def _cut(world: WorldActs, event: Event) -> None:
+    def heal_others(_: Event) -> None:
+        """Heal the ways that no other event cuts."""
+        cut = {_DIRECTIONS[each.arguments["way"]] for each in world.lasting[event.kind, event.target]}
+        if cut == {"from_server"}:
+            wire.heal("to_server")
+        elif cut == {"to_server"}:
+            wire.heal("from_server")
+
     wire = world.wire(event.target)
     wire.cut(_DIRECTIONS[event.arguments["way"]])
-    world.at(end_of(event), wire.heal)
+    _until_end(world, event, end=wire.heal, again=heal_others)
 
 
 def _reset(world: WorldActs, event: Event) -> None:
@@ -212,7 +258,7 @@ def _slow(world: WorldActs, event: Event) -> None:
 
 def _restart_server(world: WorldActs, event: Event) -> None:
     world.server.kill()
-    world.at(end_of(event), world.server.restart)
+    _until_end(world, event, end=world.server.restart)
 
 
 def _restart_store(world: WorldActs, event: Event) -> None:
@@ -282,7 +328,7 @@ KINDS: Mapping[str, EventKind] = {
         "host",
         {"seconds": OneOf((-60, -20, -5, -2, 2, 5, 20, 60))},
         "the wall clock of {target} was wrong by {seconds:+} s from {at} on",
-        _skew,
+        _skew_for_good,
     ),
     "clock_jump": EventKind(
         "clock_skew",

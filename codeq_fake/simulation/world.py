@@ -68,6 +68,7 @@ class World:
         self.all_effects: dict[str, Effects] = {}
         #: When the weather became calm (s), None if `settle` was not called.
         self.calm_since: float | None = None
+        self.lasting: dict[tuple[str, str], list[Event]] = {}
         #: When the last event of the weather is over (s). It is drawn once the test has made its hosts.
         self._end_of_weather = WEATHER_BEGINS
         self._seed = seed
@@ -307,10 +308,12 @@ class Wire:
         self._to_server.is_cut = self._to_server.is_cut or direction != "from_server"
         self._from_server.is_cut = self._from_server.is_cut or direction != "to_server"
 
-    def heal(self) -> None:
+    def heal(self, direction: Direction = "both") -> None:
         """Let everything through again."""
-        self._network.heal(self._host, NAME)
-        self._network.heal(NAME, self._host)
+        if direction != "from_server":
+            self._network.heal(self._host, NAME)
+        if direction != "to_server":
+            self._network.heal(NAME, self._host)
 
     def reset(self) -> None:
         """Reset all of its connections."""

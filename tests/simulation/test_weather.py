@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import fields
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -20,7 +22,7 @@ from codeq_fake.testing import FakeCodeQ
 from tests.simulation.worlds import HOSTS, NotedWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from codeq_fake.simulation.acts import WorldActs
 
@@ -201,6 +203,86 @@ def test_an_event_acts_on_its_host_and_is_told_in_words(kind: str) -> None:
         world.calls[before:] = [f"at {when:g}: {call}" for call in world.calls[before:]]
     assert world.calls == calls
     assert words in describe(event)
+
+
+#: Two events of one kind at worker-2, from 1 s to 11 s and from 5 s to 8 s or 30 s: their arguments, and what follows.
+OVERLAPS: Mapping[str, tuple[str, list[dict[str, Any]], list[str]]] = {
+    "the latency of the later one is over first": (
+        "latency",
+        [{"seconds": 2, "lasts": 10}, {"seconds": 3, "lasts": 3}],
+        ["1: delay(2.0)", "5: delay(3.0)", "8: delay(2.0)", "11: delay(0)"],
+    ),
+    "the latency of the earlier one is over first": (
+        "latency",
+        [{"seconds": 2, "lasts": 10}, {"seconds": 3, "lasts": 25}],
+        ["1: delay(2.0)", "5: delay(3.0)", "11: delay(3.0)", "30: delay(0)"],
+    ),
+    "slow bodies": (
+        "slow_body",
+        [{"rate": 20, "lasts": 10}, {"rate": 50, "lasts": 25}],
+        ["1: trickle(20)", "5: trickle(50)", "11: trickle(50)", "30: trickle(0)"],
+    ),
+    "a partition within another": (
+        "partition",
+        [{"way": "both ways", "lasts": 10}, {"way": "to the server", "lasts": 3}],
+        ["1: cut('both')", "5: cut('to_server')", "11: heal()"],
+    ),
+    "a partition of one way after one of both": (
+        "partition",
+        [{"way": "both ways", "lasts": 10}, {"way": "to the server", "lasts": 25}],
+        ["1: cut('both')", "5: cut('to_server')", "11: heal('from_server')", "30: heal()"],
+    ),
+    "a pause": ("pause", [{"lasts": 10}, {"lasts": 25}], ["1: pause()", "5: pause()", "30: resume()"]),
+    "a jump of the clock": (
+        "clock_jump",
+        [{"seconds": 60, "lasts": 10}, {"seconds": -60, "lasts": 3}],
+        ["1: skew(60.0)", "5: skew(-60.0)", "8: skew(60.0)", "11: skew(0)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("overlap", OVERLAPS)
+def test_the_end_of_an_event_leaves_another_of_its_kind_that_is_not_over(overlap: str) -> None:
+    kind, arguments, calls = OVERLAPS[overlap]
+    events = [Event(at, kind, "worker-2", each) for at, each in zip((1, 5), arguments, strict=True)]
+    assert played(events) == calls
+
+
+def test_after_a_jump_a_clock_is_as_wrong_as_before() -> None:
+    events = [
+        Event(1, "skew", "worker-2", {"seconds": -5}),
+        Event(5, "clock_jump", "worker-2", {"seconds": 60, "lasts": 3}),
+    ]
+    assert played(events) == ["1: skew(-5.0)", "5: skew(60.0)", "8: skew(-5.0)"]
+
+
+def test_events_that_overlap_at_two_hosts_end_separately() -> None:
+    events = [Event(1, "pause", "worker-2", {"lasts": 10}), Event(5, "pause", "worker-1", {"lasts": 25})]
+    assert played(events) == ["1: pause()", "5: pause()", "11: resume()", "30: resume()"]
+
+
+def test_no_event_comes_back_once_the_world_is_calm() -> None:
+    world = NotedWorld()
+    for at in (1, 5):
+        weather.apply(cast("WorldActs", world), Event(at, "latency", "worker-2", {"seconds": at, "lasts": 10}))
+    world.calm_since = 6
+    world.calls.clear()
+    for _, end in world.later:
+        end()
+    assert world.calls == ["wire of worker-2.delay(0)"]
+
+
+def played(events: Sequence[Event]) -> list[str]:
+    """What events do to the world, with the moments, when all of them have come and ended."""
+    world, noted = NotedWorld(), []
+    world.later = [(event.at, partial(weather.apply, cast("WorldActs", world), event)) for event in events]
+    while world.later:
+        due = min(world.later, key=itemgetter(0))
+        world.later.remove(due)
+        due[1]()
+        noted += [f"{due[0]:g}: {re.sub(r'^[^(]*[.]', '', call)}" for call in world.calls]
+        world.calls.clear()
+    return noted
 
 
 def test_a_host_that_has_ended_by_itself_is_not_started_again_by_the_weather() -> None:

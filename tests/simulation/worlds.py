@@ -10,6 +10,7 @@ from codeq_fake.control.fault_rules import FaultControls
 from codeq_fake.journal import Request
 from codeq_fake.simulation.evidence import Evidence
 from codeq_fake.simulation.leases import Leases
+from codeq_fake.simulation.plan import Event
 from codeq_fake.simulation.recording import recording
 from codeq_fake.testing import FakeCodeQ
 
@@ -51,6 +52,8 @@ class NotedWorld:
 
     def __post_init__(self) -> None:
         self.hosts: Mapping[str, Any] = {name: Recorder(name, self.calls) for name in HOSTS}
+        self.lasting: dict[tuple[str, str], list[Event]] = {}
+        self.calm_since: float | None = None
         self.server: Any = Recorder("server", self.calls)
         self.faults: Any = FaultControls(self.fake._runtime) if self.fake else None  # noqa: SLF001 - as the world does
 
