@@ -108,8 +108,12 @@ def test_a_loop_does_what_a_function_of_another_thread_leaves_to_it(shared: comp
 
 def test_a_loop_is_not_idle_while_it_works_or_checks_threads(shared: compat.SharedLoop) -> None:
     begun, over = threading.Event(), threading.Event()
-    shared.call_soon_threadsafe(begun.set)
-    shared.call_soon_threadsafe(over.wait, 5)
+
+    def work() -> None:
+        begun.set()
+        over.wait(5)
+
+    shared.call_soon_threadsafe(work)
     assert begun.wait(5)
     assert not shared.is_idle
     over.set()
