@@ -72,6 +72,8 @@ class ConnectionEnd(asyncio.Transport):
         #: Draws how long segments are under way, and when the last one will arrive.
         self.random = random
         self.last_arrival = 0.0
+        #: When its program has sent something last.
+        self.sent_at = 0.0
         self.wires = wires
         self._loop = asyncio.get_running_loop()
         self._context = Context()
@@ -189,6 +191,7 @@ class ConnectionEnd(asyncio.Transport):
             self._loop.call_soon(self._lose, ConnectionResetError(ECONNRESET, "Connection reset by peer"))
             return
         whole = bytes(data)
+        self.sent_at = self._loop.time()
         self._unread += len(whole)
         for start in range(0, len(whole), _LARGEST_SEGMENT):
             self.wires.carry(self, whole[start : start + _LARGEST_SEGMENT])

@@ -131,6 +131,8 @@ class Leases:
     def is_ended_late(self, task_id: str, worker: str, at: float) -> bool:
         """Whether a worker's result has ended a task by a moment, and had arrived before the worker claimed it again.
 
+        In a world, requests with a result are given as if they had arrived when they were sent.
+
         The server knows the holder of a task by its token only, so a result of an earlier claim ends the later one.
         """
         history = self.history(task_id, at)

@@ -45,6 +45,8 @@ class Link:
     trickle: int = 0
     #: If the connection of the next data is to be broken before they arrive: called then.
     on_loss_of_next: Callable[[], object] | None = None
+    #: What is under way while data trickle, in the order in which it was sent: from whom, and when it arrives.
+    trickling: list[tuple[ConnectionEnd, Segment, asyncio.TimerHandle]] = field(default_factory=list)
     #: What waits for the end of a cut, or for the power of the receiver.
     waiting: list[tuple[ConnectionEnd, Segment]] = field(default_factory=list)
 
@@ -65,6 +67,8 @@ class Network:
         self._links: dict[tuple[str, str], Link] = {}
         self._listeners: dict[tuple[str, int], Server] = {}
         self._ends: dict[ConnectionEnd, None] = {}
+        #: Address of a client's end -> the end, also if it is closed.
+        self._clients: dict[tuple[str, int], ConnectionEnd] = {}
         self._of_sockets: WeakKeyDictionary[Any, ConnectionEnd] = WeakKeyDictionary()
         self._connections: dict[str, int] = {}
         self._ports = _FIRST_PORT
@@ -130,6 +134,10 @@ class Network:
             return _here()
         return next(name for name, known in self._addresses.items() if known == address)
 
+    def sent_at(self, client: tuple[str, int]) -> float:
+        """When the client with an address has sent something last."""
+        return self._clients[client].sent_at
+
     # Links.
 
     def link(self, sender: str, receiver: str) -> Link:
@@ -175,14 +183,32 @@ class Network:
             sender.last_arrival = max(self._loop.time() + link.delay, sender.last_arrival)
             for start in range(0, len(segment), link.trickle):
                 sender.last_arrival += _TRICKLE_SECONDS
-                piece = segment[start : start + link.trickle]
-                self._loop.call_at(sender.last_arrival, sender.peer.arrive, piece, context=_NO_PROCESS)
+                self._arrive_later(link, sender, segment[start : start + link.trickle])
         else:
             size = len(segment) if isinstance(segment, bytes) else 0
             under_way = sender.random.uniform(*LATENCY) + link.delay
-            arrival = max(self._loop.time() + under_way, sender.last_arrival) + size / _BANDWIDTH
-            sender.last_arrival = arrival
-            self._loop.call_at(arrival, sender.peer.arrive, segment, context=_NO_PROCESS)
+            sender.last_arrival = max(self._loop.time() + under_way, sender.last_arrival) + size / _BANDWIDTH
+            self._arrive_later(link, sender, segment)
+
+    def _arrive_later(self, link: Link, sender: ConnectionEnd, segment: Segment) -> None:
+        """Let a segment arrive at `sender.last_arrival`."""
+        timer = self._loop.call_at(sender.last_arrival, sender.peer.arrive, segment, context=_NO_PROCESS)
+        if link.trickle:
+            link.trickling.append((sender, segment, timer))
+
+    def trickle(self, sender: str, receiver: str, rate: int) -> None:
+        """Let each connection carry so many bytes a second. 0 ends it, also for what is under way."""
+        link, now = self.link(sender, receiver), self._loop.time()
+        link.trickle = rate
+        if rate:
+            return
+        left = [(end, segment, timer) for end, segment, timer in link.trickling if timer.when() > now]
+        link.trickling = []
+        for end, _, timer in left:
+            timer.cancel()
+            end.last_arrival = now
+        for end, segment, _ in left:
+            self.carry(end, segment)
 
     def _give_up(self, link: Link, sender: ConnectionEnd, segment: Segment) -> None:
         """End a connection if a segment still waits."""
@@ -260,6 +286,7 @@ class Network:
         end.belongs_to_caller()
         other.belongs_to(server.owner, server.context)
         self._ends[end] = self._ends[other] = None
+        self._clients[ours] = end
         self._loop.call_soon(server.accept, other, context=server.context)
         return end
 

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from codeq_fake.control.controls import Controls
+from codeq_fake.journal import Request
 from codeq_fake.runtime.fake_server import FakeServer
 from codeq_fake.serving.server import DEFAULT_LIMITS, served
 from codeq_fake.testing import FakeCodeQ
@@ -21,6 +22,7 @@ from .log import Entry
 
 ServerKind: TypeAlias = Literal["uvicorn", "light"]
 
+_SECOND = 1_000_000_000
 NAME, PORT = "codeq", 8080
 URL = f"http://{NAME}:{PORT}"
 
@@ -50,7 +52,7 @@ class Server:
     def __init__(self, fake: SimulatedFake, around: Surroundings, kind: ServerKind) -> None:
         self._kind = kind
         self._runtime = fake.runtime
-        self._proxy = _Proxy(fake.served_app, around)
+        self._proxy = _Proxy(fake, around)
         self._network = around.network
         self.host = Host(NAME, self._serve, around, restarts=True)
 
@@ -69,6 +71,11 @@ class Server:
         """
         answer = _Answer(status, retry_after, is_late)
         self._proxy.answers.setdefault(host, deque()).extend([answer] * times)
+
+    def as_sent(self, request: Request) -> Request:
+        """A request as if it had arrived when it was sent. Only a result's way is known."""
+        sent = self._proxy.results_sent.get((request.arrived, request.path))
+        return request if sent is None else request._replace(arrived=sent)
 
     def calm(self) -> None:
         """Let the proxy pass everything on."""
@@ -110,14 +117,19 @@ class _Answer:
 class _Proxy:
     """Passes requests on, or answers them."""
 
-    def __init__(self, app: ASGIApp, around: Surroundings) -> None:
+    def __init__(self, fake: SimulatedFake, around: Surroundings) -> None:
         #: Host, or "" for all -> the answers to its next requests.
         self.answers: dict[str, deque[_Answer]] = {}
-        self._app = app
+        #: When a request with a result arrived, and its path -> when it was sent (ns).
+        self.results_sent: dict[tuple[int, str], int] = {}
+        self._app = fake.served_app
+        self._runtime = fake.runtime
         self._around = around
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
+        if "/result" in scope["path"]:
+            self._note_sending(scope)
         answer = self._next_answer(scope) if self.answers else None
         if answer is None:
             await self._app(scope, receive, send)
@@ -126,6 +138,11 @@ class _Proxy:
             await self._app(scope, receive, _lose)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": _BODY})
+
+    def _note_sending(self, scope: Scope) -> None:
+        arrived, network = self._runtime.clock.now(), self._around.network
+        under_way = self._around.loop.time() - network.sent_at(tuple(scope["client"]))
+        self.results_sent[arrived, scope["path"]] = arrived - round(under_way * _SECOND)
 
     def _next_answer(self, scope: Scope) -> _Answer | None:
         host = self._around.network.host_at(scope["client"][0])

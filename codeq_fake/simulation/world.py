@@ -230,7 +230,7 @@ class World:
         return incarnation.host.name if incarnation is not None else TEST
 
     def _leases(self) -> Leases:
-        return Leases(self.requests, self.fake.tasks(), self.started_at)
+        return Leases(map(self.server.as_sent, self.requests), self.fake.tasks(), self.started_at)
 
     def _begin(self, function: Callable[[], object]) -> None:
         """Call a function that may be async."""
@@ -301,7 +301,8 @@ class Wire:
 
     def trickle(self, rate: int) -> None:
         """Let each connection carry so many bytes a second, in each direction, second by second. 0 ends it."""
-        self._to_server.trickle = self._from_server.trickle = rate
+        self._network.trickle(self._host, NAME, rate)
+        self._network.trickle(NAME, self._host, rate)
 
     def cut(self, direction: Direction = "both") -> None:
         """Let nothing through. What is sent waits, as TCP sends again."""

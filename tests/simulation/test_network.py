@@ -226,3 +226,33 @@ def test_data_that_trickle_are_no_earlier_than_the_latency_of_their_way() -> Non
             server.close()
 
         around.loop.run_until_complete(main())
+
+
+def test_what_is_under_way_arrives_soon_after_the_end_of_a_trickle_in_its_order() -> None:
+    sent = bytes(range(250)) * 4
+    with surroundings(Draws(1)) as around:
+
+        async def main() -> None:
+            loop = asyncio.get_running_loop()
+            received: asyncio.Future[bytes] = loop.create_future()
+
+            async def receive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                received.set_result(await reader.readexactly(len(sent)))
+                assert await reader.read() == b""  # the end comes after the data
+                await closed(writer)
+
+            server, port = await served(receive)
+            _, writer = await asyncio.open_connection(HOST, port)
+            around.network.trickle("test", "test", 20)
+            writer.write(sent)
+            writer.write_eof()
+            await asyncio.sleep(5)
+            assert not received.done()
+            around.network.trickle("test", "test", 0)
+            before = loop.time()
+            assert await received == sent
+            assert loop.time() - before < 1
+            await closed(writer)
+            server.close()
+
+        around.loop.run_until_complete(main())

@@ -161,6 +161,41 @@ def test_a_trickling_body_outlasts_the_timeout_for_each_read() -> None:
     assert 5 < took[0] < 1000
 
 
+def test_a_result_that_was_sent_before_a_later_claim_excuses_its_worker_however_late_it_arrives() -> None:
+    """Its head is complete only after the claim, so by the server's journal it came later."""
+
+    async def test(world: World) -> None:
+        charges = world.effects("charge")
+
+        async def work(host: Host) -> None:
+            headers = {"authorization": f"Bearer {host.worker_token}"}
+            async with httpx.AsyncClient(base_url=host.codeq_url, headers=headers, timeout=60) as http:
+                wanted = {"commands": [COMMAND], "leaseSeconds": 30, "waitSeconds": 10}
+                task = (await http.post("/v1/codeq/tasks/claim", json=wanted)).json()["id"]
+                await asyncio.sleep(25)
+                world.wire("worker").trickle(8)
+                done = {"status": "COMPLETED", "result": {}}
+                result = asyncio.create_task(http.post(f"/v1/codeq/tasks/{task}/result", json=done))
+                await asyncio.sleep(1)
+                world.wire("worker").trickle(100_000)  # what is sent from now on is quick
+                while (await http.post("/v1/codeq/tasks/claim", json=wanted)).status_code != 200:
+                    pass
+                assert (await result).status_code == 200
+                charges.record("order", task=task)
+
+        await world.enqueue(COMMAND, max_attempts=50)
+        world.process("worker", restart=False)(work)
+        await asyncio.sleep(100)
+        claims = [request for request in world.requests if request.operation == "claim"]
+        (result,) = (request for request in world.requests if request.operation == "submit")
+        assert claims[-1].answered < result.arrived
+        assert len(charges.entries) == 1
+        charges.assert_under_lease()
+        assert world.errors == []
+
+    run(test)
+
+
 def test_tasks_outlive_a_restart_of_the_server() -> None:
     async def test(world: World) -> None:
         await one_task(world)
