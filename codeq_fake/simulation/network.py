@@ -45,7 +45,7 @@ class Link:
     trickle: int = 0
     #: If the connection of the next data is to be broken before they arrive: called then.
     on_loss_of_next: Callable[[], object] | None = None
-    #: What is under way while data trickle, in the order in which it was sent: from whom, and when it arrives.
+    #: What is under way while data trickle, in the order in which it was sent: its sender, and when it arrives.
     trickling: list[tuple[ConnectionEnd, Segment, asyncio.TimerHandle]] = field(default_factory=list)
     #: What waits for the end of a cut, or for the power of the receiver.
     waiting: list[tuple[ConnectionEnd, Segment]] = field(default_factory=list)

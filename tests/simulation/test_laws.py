@@ -121,6 +121,15 @@ def test_a_worker_that_has_ended_or_never_claimed_or_works_need_not_claim(run: R
     assert [violation.law for violation in found] == ["each task ends"]
 
 
+def test_a_worker_whose_lease_has_just_ended_need_not_claim(run: Run) -> None:
+    """Its handler may take a little longer than the lease. The task was lost, so nothing else waits for it (Z2)."""
+    task = run.create()
+    run.claim("worker-1", lease=60)
+    run.fake.race("lose_task", task)
+    laws = {end: {found.law for found in find_violations(run.evidence(calm_since=0, end=end))} for end in (119, 121)}
+    assert laws == {119: {"each task ends"}, 121: {"each task ends", "a living worker claims"}}
+
+
 def test_the_law_on_claims_needs_a_minute_of_calm(run: Run) -> None:
     run.claim("worker-1")
     assert find_violations(run.evidence(calm_since=450, end=500.0)) == []
