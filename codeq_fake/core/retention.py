@@ -44,7 +44,9 @@ def cleanup(store: TaskStore, *, before: int, limit: int) -> Slices[int]:
         if deleted == most:
             break
         yield
-    yield from emptied(*runs)
+    while runs:
+        # One by one: as long as the lists are there, the memory of their rows is kept, and then given back all at once.
+        yield from emptied(runs.pop())
     return deleted
 
 

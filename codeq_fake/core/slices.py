@@ -16,6 +16,8 @@ Slices: TypeAlias = Generator[None, None, T]
 
 #: How many tasks may be dealt with between two pauses, when each takes a microsecond or less.
 BATCH = 1000
+#: How many objects are freed between two pauses: a few of them may keep much memory from the system.
+_FREED = 100
 
 
 def at_once(work: Slices[T]) -> T:
@@ -45,7 +47,7 @@ def emptied(*containers: dict[Any, Any] | list[Any] | deque[Any]) -> Slices[None
     for container in containers:
         remove = container.popitem if isinstance(container, dict) else container.pop
         while container:
-            for _ in range(min(BATCH, len(container))):
+            for _ in range(min(_FREED, len(container))):
                 remove()
             yield
 
