@@ -177,6 +177,20 @@ def slow(clock: ManualClock, seconds: float) -> Fault:
     return fault
 
 
+def slow_to_connect(clock: ManualClock, until: float) -> Fault:
+    """Return a fault that lets no connection be made before this moment of the clock."""
+
+    async def fault(request: httpx.Request, forward: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+        longest: float = request.extensions["timeout"]["connect"]
+        seconds = until - clock.monotonic()
+        await clock.sleep(min(seconds, longest))
+        if seconds > longest:
+            raise httpx.ConnectTimeout("the connection took too long", request=request)
+        return await forward()
+
+    return fault
+
+
 def sleeper(clock: ManualClock, seconds: float) -> Callable[[Job[Any]], Awaitable[None]]:
     """Return a handler that takes this long."""
 

@@ -51,7 +51,7 @@ class AiohttpConnections:
         """Send a request and read its reply; raises `Unavailable`."""
         with errors_of(step, self._settings, _UNSENT):
             headers = request_headers(step)
-            async with self._slots.taken(step.timeout):
+            async with self._slots.taken(step.connect):
                 return await self._exchange(step, headers)
 
     async def _exchange(self, step: Send, headers: dict[str, str]) -> Reply:
@@ -93,7 +93,7 @@ class AiohttpConnections:
 
 def _timeouts(step: Send) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(
-        total=total_timeout(step), sock_connect=step.timeout, sock_read=step.timeout, ceil_threshold=_NEVER
+        total=total_timeout(step), connect=step.connect, sock_read=step.timeout, ceil_threshold=_NEVER
     )
 
 

@@ -73,7 +73,7 @@ class HttpxConnections:
         """Send a request and read its reply; raises `Unavailable`."""
         with errors_of(step, self._settings, _UNSENT):
             headers = request_headers(step)
-            async with self._slots.taken(step.timeout):
+            async with self._slots.taken(step.connect):
                 with self._stack.taken() as http, anyio.fail_after(total_timeout(step)):
                     async with http.stream(**_request(step, headers)) as response:
                         return await _read(response, headers)
@@ -110,7 +110,7 @@ class BlockingConnections:
         """
         with errors_of(step, self._settings, _UNSENT):
             headers = request_headers(step)
-            if not self._slots.acquire(timeout=step.timeout):
+            if not self._slots.acquire(timeout=step.connect):
                 raise NoFreeConnection(exchanges.ALL_IN_USE)
             try:
                 deadline = self._clock.monotonic() + total_timeout(step)
@@ -188,5 +188,5 @@ def _request(step: Send, headers: dict[str, str]) -> dict[str, Any]:
         "url": step.call.path,
         "content": step.call.body,
         "headers": headers,
-        "timeout": step.timeout,
+        "timeout": httpx.Timeout(step.timeout, connect=step.connect),
     }

@@ -35,6 +35,8 @@ from .tokens import Token, TokenProvider
 T = TypeVar("T")
 
 _SHORTEST_TIMEOUT = 1.0
+_SHORTEST_CONNECT = 0.001
+"""The libraries take a time of 0 for one without a limit."""
 _FIRST_PAUSE = 0.2
 """Seconds before a call is repeated; they double each time, and up to half of them is taken off by chance."""
 _LONGEST_PAUSE = 5.0
@@ -46,7 +48,7 @@ _log = logging.getLogger("codeq_client")
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Step: send the call with this token, with a `timeout` in seconds.
+    """Step: send the call with this token, with a `timeout` in seconds, of which a connection has `connect` to be made.
 
     The outcome is the `Reply`, or `Unavailable` raised at the flow's `yield`. A client may call `meanwhile`, which
     raises nothing, while it waits for the reply.
@@ -55,6 +57,7 @@ class Send:
     call: Call[Any]
     token: str = field(repr=False)
     timeout: float
+    connect: float
     meanwhile: Callable[[], object] | None = None
 
 
@@ -95,14 +98,16 @@ class Core:
         retries: float | None = None,
         timeout: float | None = None,
         deadline: float = math.inf,
+        send_by: float = math.inf,
         guard: Callable[[], None] = lambda: None,
         meanwhile: Callable[[], object] | None = None,
     ) -> Flow[T]:
         """Send `call` until it is answered, as often as is safe; raises the error of the last try.
 
         No try starts or waits beyond `deadline`, a moment of the clock's `monotonic`, except for one second of grace:
-        the last try is made at the deadline. `guard` is called right before each try, and may raise. `meanwhile` may be
-        called, also more than once, during a try.
+        the last try is made at the deadline. No request leaves the client after `send_by`, another such moment, though
+        its answer may come later. `guard` is called right before each try, and may raise. `meanwhile` may be called,
+        also more than once, during a try.
         """
         retries_left = self.retries if retries is None else retries
         failures = 0
@@ -114,7 +119,8 @@ class Core:
                 guard()
                 longest = max(_SHORTEST_TIMEOUT, deadline - self.clock.monotonic())
                 limit = min((timeout or self.timeout) + call.wait, longest)
-                reply: Reply = yield Send(call, token, limit, meanwhile)
+                connect = max(_SHORTEST_CONNECT, min(limit, send_by - self.clock.monotonic()))
+                reply: Reply = yield Send(call, token, limit, connect, meanwhile)
                 return refusals.decode(call, reply, self.clock.time)
             except Unauthorized:
                 if refreshed or not self._token_of(call.role).refuse(token):

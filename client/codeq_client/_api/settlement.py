@@ -43,13 +43,15 @@ PASSING = (Unavailable, ServerError, RateLimited, Unauthorized)
 class RetryPolicy:
     """How long to try: `may_retry(error, failures)` is asked after an error, `may_send()` before each request.
 
-    Each request has `timeout` seconds, by default the client's, but ends by `deadline`.
+    Each request has `timeout` seconds, by default the client's, but ends by `deadline`. None is sent after `send_by`,
+    when the lease is over: a connection that took too long to be made is not used any more.
     """
 
     may_retry: Callable[[CodeQError, int], bool]
     may_send: Callable[[], bool] = lambda: True
     timeout: float | None = None
     deadline: float = math.inf
+    send_by: float = math.inf
 
 
 def _policy_of_caller(core: Core, deadline: float = math.inf) -> RetryPolicy:
@@ -187,7 +189,14 @@ class _Sender:
 
     def __call__(self, call: Call[T]) -> Flow[T]:
         policy = self.policy
-        return self.core.send(call, retries=0, timeout=policy.timeout, deadline=policy.deadline, guard=self._check)
+        return self.core.send(
+            call,
+            retries=0,
+            timeout=policy.timeout,
+            deadline=policy.deadline,
+            send_by=policy.send_by,
+            guard=self._check,
+        )
 
     def _check(self) -> None:
         if not self.policy.may_send():

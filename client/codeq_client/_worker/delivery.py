@@ -254,7 +254,13 @@ class Delivery:
         """
         await self._context.renewal.finish(self._held)
         codeq, core, task = self._context.codeq, self._context.codeq.core, self._task
-        policy = settlement.RetryPolicy(self._may_retry, self._may_send, self._context.terms.renewal_timeout)
+        now = self._clock.monotonic()
+        policy = settlement.RetryPolicy(
+            self._may_retry,
+            self._may_send,
+            self._context.terms.renewal_timeout,
+            send_by=now + self._lease.remaining(now),  # it is not renewed any more
+        )
         match outcome:
             case Complete() | Fail():
                 ended, submission = _submission(task, outcome)

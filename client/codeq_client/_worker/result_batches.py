@@ -109,12 +109,13 @@ class ResultBatches:
     def _request(self, held: Sequence[_Result]) -> Flow[_Tried]:
         """Send results in one request, and return what became of each. A lone one is sent by its own call."""
         core, timeout, guard = self._codeq.core, held[0].policy.timeout, partial(_check, held)
+        send_by = min(result.policy.send_by for result in held)
         if len(held) == 1:
-            yield from core.send(held[0].call, retries=0, timeout=timeout, guard=guard)
+            yield from core.send(held[0].call, retries=0, timeout=timeout, send_by=send_by, guard=guard)
             return {held[0]: None}
         call = calls.submit_batch([request_bodies.in_batch(result.task.id, result.body) for result in held])
         try:
-            answers = yield from core.send(call, retries=0, timeout=timeout, guard=guard)
+            answers = yield from core.send(call, retries=0, timeout=timeout, send_by=send_by, guard=guard)
         except settlement.PASSING:
             raise
         except Refused as error:  # it says nothing about any one of them

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from codeq_client import CodeQ, SystemClock
-from codeq_client._api import limits
+from codeq_client._api import calls, limits
 from codeq_client.errors import BadReply, CertificateError, CodeQError, Unavailable
 from tests.client.api.support import TASK, output_about_tasks
 
@@ -134,6 +135,23 @@ async def test_a_refused_connection_has_sent_nothing(engine: Transports) -> None
     async with CodeQ("http://127.0.0.1:9", worker_token="w", retries=0, **engine) as codeq:
         with pytest.raises(Unavailable) as caught:
             await codeq.claim(["X"])
+    assert not caught.value.sent
+
+
+@pytest.mark.asyncio
+@with_both_engines
+async def test_a_connection_that_is_made_too_late_sends_nothing(engine: Transports) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as waiting:
+        for _ in range(3):  # as many as a listener holds that accepts none, and a few more
+            client = waiting.enter_context(socket.socket())
+            client.settimeout(0)
+            client.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}"
+        async with CodeQ(url, worker_token="w", **engine) as codeq:
+            began = codeq.core.clock.monotonic()
+            with pytest.raises(Unavailable) as caught:
+                await codeq.run(codeq.core.send(calls.get("t-1"), retries=0, send_by=began + 0.3))
+            assert codeq.core.clock.monotonic() - began < 8
     assert not caught.value.sent
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import time  # noqa: TID251 - for the zone of the process
 from collections.abc import Callable
 from typing import Any
@@ -305,3 +306,10 @@ def test_a_hostile_text_is_short_and_printable_in_the_error() -> None:
     (rejected,) = batch.run(operations.create_batch(batch.core, [NewTask(command="X", payload={})])).rejected
     assert len(str(rejected.error)) < 1000
     assert f"({len(text)} characters)" in str(rejected.error)
+
+
+def test_a_connection_has_as_long_as_the_request_unless_that_must_leave_before() -> None:
+    server = ScriptedServer([reply(200, TASK)] * 3)
+    for send_by in (math.inf, server.clock.now + 4, server.clock.now):
+        server.run(server.core.send(calls.get("t-1"), send_by=send_by))
+    assert [(step.timeout, step.connect) for step in server.sent] == [(30, 30), (30, 4), (30, 0.001)]

@@ -28,7 +28,17 @@ from codeq_client._worker.lease_renewal import HeldLease, LeaseRenewal
 from codeq_client._worker.lease_timing import Lease
 from codeq_client.errors import ConfigurationError, LeaseLost
 from codeq_fake.testing import Profile
-from tests.client.support import Scenario, answers, garbled, operation_of, refused, reply_lost, request_lost, slow
+from tests.client.support import (
+    Scenario,
+    answers,
+    garbled,
+    operation_of,
+    refused,
+    reply_lost,
+    request_lost,
+    slow,
+    slow_to_connect,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -284,6 +294,25 @@ async def test_a_delivery_that_replaces_an_earlier_one_keeps_its_lease(scenario:
         await scenario.until_ended(2)
     assert scenario.ended() == [(task_id, "lost"), (task_id, "completed")]
     assert started == [(1, True, None), (3, True, None)]
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("batch_results", [False, True])
+async def test_no_result_leaves_past_its_fence_because_its_connection_took_so_long(
+    scenario: Scenario,
+    batch_results: bool,  # noqa: FBT001 - parametrized
+) -> None:
+    worker = scenario.worker(lease=60, concurrency=2, batch_results=batch_results)
+    worker.handler("X")(sleeper(scenario, 52, []))
+    faults = {"heartbeat": request_lost, "submit": slow_to_connect(scenario.clock, until=58)}  # the fence is at 57.4
+    scenario.network.fault_for = lambda request: faults.get(operation_of(request))
+    task_id = scenario.enqueue("X", {})
+    async with scenario.running(worker):
+        await scenario.until_ended()
+        assert scenario.ended() == [(task_id, "lost")]
+        await scenario.clock.advance(2)
+        assert "completed" not in [event["what"] for event in scenario.task(task_id).history]
+        scenario.network.fault_for = lambda _request: None
 
 
 @pytest.mark.asyncio
