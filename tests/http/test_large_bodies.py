@@ -216,7 +216,7 @@ def test_a_large_content_holds_up_no_other_client() -> None:
 
 
 #: Texts that take long to write.
-TEXTS = {"any": "<é\ud800\u2028" * 150_000, "ascii": "a" * 6_000_000}
+TEXTS = {"any": "<é\ud800\u2028" * 400_000, "ascii": "a" * 6_000_000}
 
 #: Calls whose replies have a long text: of the task `a`, which is pending, and of `b`, which has a result.
 LONG_REPLIES = {

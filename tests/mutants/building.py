@@ -35,15 +35,21 @@ def import_again() -> None:
 
 
 def beside_the_right_one(file: str, source: str) -> type[FakeCodeQ]:
-    """The class of fakes in which that module has this source text. The fake of this process stays as it is."""
+    """The class of fakes in which that module has this source text. The fake of this process stays as it is.
+
+    Raises ValueError for a module that a fake imports only when it needs it: it would get the right one.
+    """
     right = {name: module for name, module in sys.modules.items() if name.startswith("codeq_fake")}
     finder = _finder(file, source)
     sys.meta_path.insert(0, finder)
     try:
-        return _imported_again()
+        fake = _imported_again()
+        if module_name(file) not in sys.modules:
+            raise ValueError(f"{file} is imported late, so the fake beside the right one cannot have another")
     finally:
         sys.meta_path.remove(finder)
         sys.modules.update(right)
+    return fake
 
 
 def _imported_again() -> type[FakeCodeQ]:

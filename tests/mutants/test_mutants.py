@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from codeq_contract.clauses import FACTS
-from tests.mutants.building import FAKE
+from tests.mutants.building import FAKE, beside_the_right_one
 from tests.mutants.defects import DEFECTS, Defect, named
 from tests.mutants.histories import laws_broken
 from tests.mutants.mutants import MUTANTS, facts_of_cases
@@ -68,3 +68,9 @@ def test_no_law_is_broken_in_random_histories_of_a_clean_fake() -> None:
 def test_random_histories_show_a_defect_by_the_law_that_is_meant_for_it() -> None:
     with built_in(named("lease_expires_early")):
         assert "one-lease" in laws_broken(range(2))
+
+
+def test_a_module_that_is_imported_late_cannot_be_another_beside_the_right_one() -> None:
+    file = "http/redirects.py"
+    with pytest.raises(ValueError, match=f"{file} is imported late"):
+        beside_the_right_one(file, (FAKE / file).read_text(encoding="utf-8"))

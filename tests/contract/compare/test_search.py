@@ -34,7 +34,7 @@ def test_a_few_sessions_find_a_defect_that_few_requests_show(mutant: str) -> Non
     ("mutant", "place", "requests"),
     [
         ("C3.12/2", "webhook", 1),
-        ("R19.4/2", "status 307 and 301", 1),
+        ("N1.1/1", "status 404 and 500", 1),
         ("N2.3/1", "body.status", 3),
     ],
 )
