@@ -15,12 +15,12 @@ from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import codeq_fake.serving.fake_router  # noqa: F401 - a server has loaded it before it is asked for
 from codeq_fake.clocks import WallClock
 from codeq_fake.control.controls import Controls
 from codeq_fake.core import Submission
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
-from codeq_fake.serving.fake_router import fake_router
 from codeq_fake.serving.server import GC_THRESHOLDS
 
 from .rows import under
@@ -49,7 +49,6 @@ class Bench:
         self.runtime = FakeServer(Config(**config), WallClock("manual"))
         self.controls = Controls(self.runtime)
         self._app = application(self.runtime)
-        fake_router(self.runtime, None)  # loads what a server loads soon after its start, before it is asked for
 
     def create(self, count: int, command: str = "A", **fields: Any) -> None:
         """Create tasks; `{n}` in the command is their number."""

@@ -1,4 +1,4 @@
-"""The display of `simulate`: how far a search is, as a bar on a terminal, elsewhere as a line now and then."""
+"""The display of a search of simulations: how far it is, as a bar on a terminal, elsewhere as a line now and then."""
 
 from __future__ import annotations
 

@@ -135,6 +135,14 @@ def _until_end(
     world.at(end_of(event), over)
 
 
+def _begin_until_end(
+    world: WorldActs, event: Event, begin: Callable[[Event], object], *, end: Callable[[], object]
+) -> None:
+    """Begin an event whose beginning also brings it back, and arrange its end."""
+    begin(event)
+    _until_end(world, event, end=end, again=begin)
+
+
 # Hosts.
 
 
@@ -177,29 +185,20 @@ def _jump(world: WorldActs, event: Event) -> None:
         skewed = world.lasting.get(("skew", event.target))
         _host(world, event).skew(float(skewed[-1].arguments["seconds"]) if skewed else 0)
 
-    _skew(world, event)
-    _until_end(world, event, end=end, again=partial(_skew, world))
+    _begin_until_end(world, event, partial(_skew, world), end=end)
 
 
 # The network between a host and the server.
 
 
 def _delay(world: WorldActs, event: Event) -> None:
-    def begin(event: Event) -> None:
-        wire.delay(float(event.arguments["seconds"]))
-
-    wire = world.wire(event.target)
-    begin(event)
-    _until_end(world, event, end=partial(wire.delay, 0), again=begin)
+    delay = world.wire(event.target).delay
+    _begin_until_end(world, event, lambda each: delay(float(each.arguments["seconds"])), end=partial(delay, 0))
 
 
 def _trickle(world: WorldActs, event: Event) -> None:
-    def begin(event: Event) -> None:
-        wire.trickle(int(event.arguments["rate"]))
-
-    wire = world.wire(event.target)
-    begin(event)
-    _until_end(world, event, end=partial(wire.trickle, 0), again=begin)
+    trickle = world.wire(event.target).trickle
+    _begin_until_end(world, event, lambda each: trickle(int(each.arguments["rate"])), end=partial(trickle, 0))
 
 
 _DIRECTIONS: Mapping[Argument, Direction] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextvars import Context
 from functools import partial
 from inspect import isawaitable
@@ -137,7 +137,7 @@ class World:
         is_at_rest = False
         while not is_at_rest:
             if not await self._until_all_ended(lambda: deadline):
-                raise NeverSettledError(self._who_waits(self._unfinished(), within))
+                raise NeverSettledError(self._who_waits(list(self._unfinished()), within))
             await asyncio.sleep(PATIENCE + 1)
             is_at_rest = self._all_ended()  # a race may deliver a task again that has ended (Z1)
 
@@ -264,12 +264,12 @@ class World:
         return self._all_ended()
 
     def _all_ended(self) -> bool:
-        return all(task.state in _ENDED for task in self.fake.runtime.broker.store.tasks.values())
+        return not any(self._unfinished())
 
-    def _unfinished(self) -> list[str]:
+    def _unfinished(self) -> Iterator[str]:
         """The ids of the tasks that have not ended, without those that no claim can get any more (Z2)."""
         tasks = self.fake.runtime.broker.store.tasks.values()
-        return [task.id for task in tasks if task.state not in _ENDED]
+        return (task.id for task in tasks if task.state not in _ENDED)
 
     def _who_waits(self, tasks: Sequence[str], within: float) -> str:
         """Which tasks have not ended, and what each host does."""

@@ -31,7 +31,7 @@ def stop_on_signals(stop: Callable[[], object]) -> Iterator[None]:
         _log.warning("signals do not stop this worker, because it is not in the main thread: use signals=False")
         yield
         return
-    stopping = _Stopping(stop)
+    stopping = _StopHandler(stop)
     previous = {number: signal.signal(number, stopping.handle) or signal.SIG_DFL for number in stop_signals()}
     stopping.previous = previous
     try:
@@ -78,7 +78,7 @@ def _handle_as_before(number: int, previous: Any) -> None:  # noqa: ANN401 - as 
     os.kill(os.getpid(), number)
 
 
-class _Stopping:
+class _StopHandler:
     """The signal handler of `stop_on_signals`, and the handlers that were there before."""
 
     def __init__(self, stop: Callable[[], object]) -> None:
