@@ -8,12 +8,11 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, Registry
 from openapi_spec_validator import validate
-from referencing import Registry, Resource
 
 from codeq_contract.recordings.shipped import FOLDER, shipped_names
 from codeq_fake.http import OPERATIONS
@@ -24,6 +23,7 @@ from codeq_fake.openapi import document
 NO_OPERATION = {301, 307, 404}
 METHODS = ("get", "post", "put", "delete")
 URI = "urn:codeq"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class Described:
@@ -31,8 +31,7 @@ class Described:
 
     def __init__(self, profile: str) -> None:
         self.document = document(*profile.split("/"))
-        contents = {"$schema": Draft202012Validator.META_SCHEMA["$id"], **self.document}
-        self._registry: Registry[Any] = Registry().with_resource(URI, Resource.from_contents(contents))
+        self._registry = Registry([(URI, {"$schema": DIALECT, **self.document})])
         self._validators: dict[str, Draft202012Validator] = {}
         self._paths = [
             (re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template))), template, item)
@@ -41,7 +40,7 @@ class Described:
 
     def validator(self, pointer: str) -> Draft202012Validator:
         if pointer not in self._validators:
-            schema = {"$ref": f"{URI}#{pointer}"}
+            schema = {"$ref": f"{URI}#{quote(pointer)}"}
             self._validators[pointer] = Draft202012Validator(schema, registry=self._registry)
         return self._validators[pointer]
 
