@@ -1,7 +1,7 @@
 """Settings and marks that all tests share.
 
-A test's marks say what it costs: `port`, `process`, `container`, `browser`, and `slow` for more than a second. A test
-without marks opens no port and starts no process; one that does so anyway fails. `make quick` runs those tests.
+A test's marks say what it costs: `port`, `process`, `container`, `browser`, and `slow` for more than a fifth of a
+second. A test without marks opens no port and starts no process; one that does so fails. `make quick` runs those.
 """
 
 from __future__ import annotations

@@ -153,6 +153,7 @@ class JumpingClock(StillClock):
         await asyncio.sleep(0)
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_a_scheduler_survives_an_outage_of_many_hours() -> None:
     clock, created = JumpingClock(), asyncio.Event()

@@ -182,6 +182,7 @@ async def call(receiver: WebhookReceiver, *parts: bytes) -> int:
     return int(sent[0]["status"])
 
 
+@pytest.mark.slow
 def test_the_latest_ten_thousand_messages_are_remembered() -> None:
     async def main() -> None:
         made, got = receiver(None)

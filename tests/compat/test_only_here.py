@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 import codeq_fake
 
 ROOT = Path(codeq_fake.__file__).parent
@@ -27,6 +29,7 @@ def foreign_private_names(file: Path) -> set[str]:
     return found - own - PUBLIC
 
 
+@pytest.mark.slow
 def test_private_names_of_other_libraries_stand_in_compat_alone() -> None:
     files = [file for file in ROOT.rglob("*.py") if file.parent != ROOT / "compat"]
     found = {str(file.relative_to(ROOT)): names for file in files if (names := foreign_private_names(file))}

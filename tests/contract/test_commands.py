@@ -37,6 +37,7 @@ def test_a_file_of_another_shape_is_refused_without_a_traceback(tmp_path: Path, 
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["profile", "settings", "yaml", "static", "identities"])
 def test_a_recording_with_a_value_of_another_type_is_checked_or_refused(tmp_path: Path, name: str) -> None:
     file = tmp_path / "recording.jsonl"

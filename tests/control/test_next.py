@@ -50,6 +50,7 @@ def test_invalid_ids_and_delays_are_refused_as_a_whole(http: httpx.Client, body:
     assert http.post("/v1/codeq/tasks", json={"command": "A", "payload": 1}).json()["id"] not in {"a", "new", ID}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "values"), [("ids", [f"id-{n}" for n in range(10_000)]), ("delays", [1] * 10_000)])
 def test_so_many_ids_and_delays_may_wait_but_no_more(http: httpx.Client, name: str, values: list[Any]) -> None:
     for n in range(10):

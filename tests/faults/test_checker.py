@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from codeq_fake.faults import Rule
 
 
+pytestmark = pytest.mark.slow
+
+
 def found(rule: Rule, *, seed: int = 1) -> tuple[int, set[str]]:
     """How often the rule fired in a load, and the races that the checker makes out in the history."""
     with InProcessTarget("redis").start(Setup()) as driver:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -63,12 +64,14 @@ def planned(made: Sequence[Rule]) -> Plan:
     return plan
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.lists(rules(), max_size=6), st.lists(occasions, max_size=20))
 def test_the_same_rules_decide_the_same_on_the_same_occasions(made: list[Rule], met: list[Occasion]) -> None:
     assert fired(planned(made), met) == fired(planned(made), met)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(st.lists(rules(), max_size=6), st.lists(occasions, max_size=20))
 def test_a_fault_fires_from_its_nth_match_on_and_at_most_times_times(made: list[Rule], met: list[Occasion]) -> None:
@@ -89,6 +92,7 @@ def test_a_fault_fires_from_its_nth_match_on_and_at_most_times_times(made: list[
         assert not any(finals[:-1]), "no fault fires after a final one"
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(rules(), st.lists(rules(), max_size=3), st.lists(occasions, max_size=20))
 def test_other_rules_change_neither_the_counts_nor_the_random_numbers_of_a_rule(

@@ -15,6 +15,7 @@ from tests.mutants.mutants import MUTANTS, facts_of_cases
 from tests.mutants.run import built_in, failed_cases
 
 
+@pytest.mark.slow
 def test_each_fact_that_a_client_can_see_has_a_case_and_a_mutant() -> None:
     covered = facts_of_cases() & {mutant.fact for mutant in MUTANTS}
     visible = {fact.id for fact in FACTS.values() if not fact.invisible}

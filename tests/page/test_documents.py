@@ -404,6 +404,7 @@ def test_forms_send_invisible_characters_back_unchanged(fake: FakeCodeQ, browser
     assert f">\n{ODD}</textarea>" in typed
 
 
+@pytest.mark.slow
 def test_every_invisible_character_has_an_escape() -> None:
     every = [chr(code) for code in range(0x110000) if chr(code) not in "\t\n\r"]
     unseen = {char for char in every if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")}

@@ -130,7 +130,7 @@ def test_what_a_test_cannot_repeat_has_none(fake: FakeCodeQ, browser: httpx.Clie
     assert [written(browser, n) for n in (1, 2)] == ["", ""]
 
 
-@pytest.mark.parametrize("levels", [180, 200, 210, 1_000, 9_000])
+@pytest.mark.parametrize("levels", [180, 200, 210, 1_000, pytest.param(9_000, marks=pytest.mark.slow)])
 def test_a_deep_payload_or_result_has_a_test_if_python_compiles_it(
     fake: FakeCodeQ, browser: httpx.Client, levels: int
 ) -> None:

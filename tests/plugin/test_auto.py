@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from tests.plugin.support import Run
 
@@ -193,6 +195,7 @@ class TestTooLate:
     assert "3 failed, 2 passed, 2 errors" in printed
 
 
+@pytest.mark.slow
 def test_the_bundled_client_works_on_every_clock(run: Run) -> None:
     test = """
 import asyncio

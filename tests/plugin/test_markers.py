@@ -170,6 +170,7 @@ WRONG_KINDS = {
 }
 
 
+@pytest.mark.slow
 def test_an_argument_of_the_wrong_kind_is_an_error_at_once(run: Run) -> None:
     # In one run, because a run for each would take ten times as long.
     calls = (f"def test_it_{n}(codeq):\n    codeq.{call}\n" for n, call in enumerate(WRONG_KINDS))

@@ -87,6 +87,7 @@ async def _silent(_scope: Scope, _receive: Receive, _send: Send) -> None:
     await asyncio.Event().wait()
 
 
+@pytest.mark.slow
 async def test_what_waits_to_be_sent_takes_little_more_memory_than_before() -> None:
     config = Config(mounts={URL: _silent}, max_callbacks=4)
     with traced_memory():

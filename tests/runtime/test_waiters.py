@@ -100,6 +100,7 @@ async def histories(seed: int) -> list[tuple[HistoryEvent, ...]]:
     return [task.history for task in codeq.tasks()]
 
 
+@pytest.mark.slow
 def test_the_histories_are_those_of_polls_that_attempt_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     for seed in range(4):
         found = run(histories(seed))

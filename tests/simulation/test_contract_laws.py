@@ -144,6 +144,7 @@ def test_the_same_stories_on_a_sound_fake_break_none(run: Run, story: Callable[[
     assert violations(run) == []
 
 
+@pytest.mark.slow
 def test_a_run_on_a_fake_with_a_fault_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     end_leases_early(monkeypatch, seconds=58)
     outcome = run_once(partial(twenty_tasks, program=httpx_worker, tasks=2), 1)

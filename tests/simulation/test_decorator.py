@@ -106,6 +106,7 @@ PYTEST = (
 )
 
 
+@pytest.mark.slow
 def test_fixtures_and_parameters_reach_the_test(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """

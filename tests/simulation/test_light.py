@@ -187,6 +187,7 @@ async def codeq_worker(host: Host) -> None:
         await worker.run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [PROGRAMS["aiohttp"], codeq_worker])
 def test_workers_complete_all_tasks_in_bad_weather(program: Callable[[Host], Awaitable[None]]) -> None:
     outcome = outcome_in_weather(program, 3)

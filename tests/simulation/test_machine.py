@@ -122,6 +122,7 @@ async def spin(_: Host, facts: Facts) -> None:
             sum(range(1000))
 
 
+@pytest.mark.slow
 def test_a_program_that_never_awaits_ends_the_run_with_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("codeq_fake.simulation.watchdog._INTERVAL", 0.02)
     facts: Facts = []
@@ -267,6 +268,7 @@ def test_everything_is_as_before_after_a_run() -> None:
     thread.join()
 
 
+@pytest.mark.slow
 def test_a_worker_that_holds_a_lease_sleeps_until_it_is_due() -> None:
     """Outside it looks each second, since a machine may be suspended. One of a world never is."""
     timers: list[int] = []

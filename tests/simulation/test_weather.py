@@ -89,6 +89,7 @@ def test_a_plan_survives_as_text() -> None:
         assert read_plan(str(plan)) == plan
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(plan=plans(HOSTS, Weather(kills=False)))
 def test_hypothesis_draws_plans_that_a_world_can_carry_out(plan: Plan) -> None:

@@ -221,6 +221,7 @@ def test_json_is_strict(value: str) -> None:
     assert refuses(f'{{"unknown": {value}}}')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["payload", "result", "unknown"])
 @pytest.mark.parametrize(("opening", "closing", "levels"), [("[", "]", 1), ('{"a":', "}", 1), ('[{"a":', "}]", 2)])
 def test_10000_levels_of_nesting_are_legal_and_one_more_is_not(

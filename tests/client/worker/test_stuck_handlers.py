@@ -59,6 +59,7 @@ def with_stuck_handler(scenario: Scenario, stuck: StuckHandler, *, concurrency: 
     return worker
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_a_stuck_plain_handler_takes_one_slot_however_often_its_task_comes_back(
     scenario: Scenario, stuck: StuckHandler
@@ -102,6 +103,7 @@ async def test_a_task_whose_old_handler_is_stuck_is_given_to_a_healthy_worker(
     assert done == [task_id]
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 @pytest.mark.differs_on("main/pebble", "P6")
 async def test_a_task_of_a_stuck_handler_uses_up_few_attempts(

@@ -121,6 +121,7 @@ def test_what_a_lost_reply_may_explain_is_unknown_and_drawn_with_it(checked: Che
     assert "w1          ├────────────────▶  0.8500 to ?       nack, no reply" in result.output
 
 
+@pytest.mark.slow
 def test_the_worst_verdict_of_all_files_counts(checked: Checking) -> None:
     files = [str(HISTORIES / "redis/history_101.jsonl.gz")]
     result = checked([CREATE, FIRST, SECOND, LOST], *files)

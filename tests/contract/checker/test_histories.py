@@ -31,6 +31,7 @@ def races(report: CheckResult) -> Counter[tuple[str, str]]:
     return Counter((law, violation.race) for law, violation in report.violations)
 
 
+@pytest.mark.slow
 def test_three_tasks_came_back_after_their_end_by_the_race_z1() -> None:
     report = judged("redis/history_102")
     assert races(report) == {("ended", "Z1"): 3, ("lease-holds", "Z3"): 1}
@@ -38,12 +39,14 @@ def test_three_tasks_came_back_after_their_end_by_the_race_z1() -> None:
     assert ids == {"3941fc98", "c8091c5c", "89b2ae25"}
 
 
+@pytest.mark.slow
 def test_a_task_was_lost_by_the_race_z2() -> None:
     report = judged("redis/history_101")
     assert races(report) == {("lost", "Z2"): 1, ("sizes", "Z2"): 1, ("lease-holds", "Z3"): 1}
     assert [violation.task_id[:8] for law, violation in report.violations if law == "lost"] == ["41789b8d"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["redis/history_103", "kvrocks-2.8/history_401"])
 def test_a_lease_was_revoked_by_the_race_z3_and_nothing_was_lost_or_came_back(name: str) -> None:
     assert races(judged(name)) == {("one-lease", "Z3"): 1, ("lease-holds", "Z3"): 1}

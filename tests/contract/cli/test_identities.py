@@ -59,6 +59,7 @@ def test_a_server_with_the_settings_accepts_all_tokens(tmp_path: Path, provider:
         check_callers(server.url, driver)
 
 
+@pytest.mark.slow
 def test_the_keys_stay_when_tokens_are_renewed(tmp_path: Path) -> None:
     first, keys = minted(tmp_path), (tmp_path / "jwks.json").read_text()
     second = minted(tmp_path, "--days", "90", "--tenant", "acme")

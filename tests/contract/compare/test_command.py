@@ -18,6 +18,7 @@ def run(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+@pytest.mark.slow
 def test_the_same_servers_have_no_difference_and_the_report_says_so(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     code, printed = run("asgi", "asgi", "--requests", "40", "--seed", "7", "--report", str(report))

@@ -69,6 +69,7 @@ def test_a_fake_imitates_the_version_and_the_store_that_the_other_server_shows(f
         assert pair.left.about["contract"] == "main, as the other server"
 
 
+@pytest.mark.slow
 def test_a_fake_imitates_what_was_chosen() -> None:
     with started_pair(RIGHT, ON_PEBBLE, adapts_fakes=False) as pair:
         assert detect(pair.left).version == "v0.3.3"

@@ -10,6 +10,7 @@ from codeq_contract.compare.steps import Send
 from tests.contract.compare.support import RIGHT, MutantTarget, comparison
 
 
+@pytest.mark.slow
 def test_two_fakes_do_not_differ() -> None:
     outcome = comparison(RIGHT, requests=150)
     assert (outcome.requests >= 150, outcome.found) == (True, {})

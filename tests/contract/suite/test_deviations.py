@@ -28,7 +28,7 @@ def test_a_case_name_covers_all_parameters() -> None:
     assert not deviation.covers("test_it", ["K3"])
 
 
-@pytest.mark.parametrize("text", ["- clause: K1", "- colour: red", "{", "7", "[" * 3000, "- 7", "- !!int ''", "\x00"])
+@pytest.mark.parametrize("text", ["- clause: K1", "- colour: red", "{", "7", "[" * 1000, "- 7", "- !!int ''", "\x00"])
 def test_any_other_file_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "known.yaml"
     file.write_text(text)

@@ -70,6 +70,7 @@ def test_a_change_of_what_is_raised_knows_the_exception() -> None:
     assert raised == [("True", "B"), ("False", "B"), ("pass", "B"), ('""', "B"), ("pass", "")]
 
 
+@pytest.mark.slow
 def test_a_change_of_a_function_needs_no_import(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands.trim, "__code__", commands.trim.__code__)  # it comes back
     [change] = [each for each in changes().values() if each.file == "core/commands.py" and each.scope == "trim"][:1]
@@ -77,6 +78,7 @@ def test_a_change_of_a_function_needs_no_import(monkeypatch: pytest.MonkeyPatch)
     assert commands.is_blank("a") is (change.text == "return None")
 
 
+@pytest.mark.slow
 def test_a_change_beyond_functions_needs_an_import() -> None:
     with pytest.raises(UnchangeableError):
         Functions.imported().change("core/commands.py", "BUILT_IN_COMMANDS = ()")
