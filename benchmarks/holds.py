@@ -15,7 +15,8 @@ from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import codeq_fake.serving.fake_router  # noqa: F401 - a server has loaded it before it is asked for
+import codeq_fake.compat.anyio
+import codeq_fake.serving.fake_router  # noqa: F401 - a server has loaded both before it is asked for
 from codeq_fake.clocks import WallClock
 from codeq_fake.control.controls import Controls
 from codeq_fake.core import Submission

@@ -12,7 +12,7 @@ from .clock import stopwatch
 T = TypeVar("T")
 
 #: How long the others wait for one slice (real ns).
-SLICE = 5_000_000
+SLICE = 2_000_000
 
 
 async def in_slices(work: Slices[T]) -> T:
