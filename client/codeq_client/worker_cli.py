@@ -92,7 +92,7 @@ def run(  # the command's options
     if reload:
         sys.exit(run_and_reload([argument for argument in sys.argv[1:] if argument != "--reload"]))
     set_up_logs(log_format, log_level)
-    worker = _load(target)
+    worker = _load_worker(target)
     worker.only = commands or worker.only
     worker.concurrency = concurrency or worker.concurrency
     worker.grace = worker.grace if grace is None else grace
@@ -250,7 +250,7 @@ async def _check() -> tuple[float, str]:
         return clock.monotonic() - begin, codeq.base_url
 
 
-def _load(target: str) -> Worker:
+def _load_worker(target: str) -> Worker:
     """Return the worker that MODULE:OBJECT names; raises a `ClickException` that says what is wrong with it."""
     value = _import(target)
     if inspect.iscoroutinefunction(value):

@@ -43,7 +43,7 @@ class AiohttpConnections:
         self._session: aiohttp.ClientSession | None = None
 
     def __del__(self) -> None:
-        """Let a client that was never closed end in silence, as the blocking one does."""
+        """Let a client that was never closed end without aiohttp's warning, as the blocking one does."""
         if self._session is not None:
             self._session.detach()
 
@@ -73,7 +73,7 @@ class AiohttpConnections:
         return Reply(response.status, received, body.joined())
 
     def _open_session(self) -> aiohttp.ClientSession:
-        """Return the session, which belongs to the running loop."""
+        """Return the session, which the first request makes: it belongs to the running loop."""
         if self._is_closed:
             raise ClientClosed
         if self._session is None:

@@ -38,7 +38,10 @@ _OUTAGES = (Unavailable, ServerError, RateLimited, Unauthorized, Forbidden, Clie
 """Errors of a request that the next one would meet too."""
 
 _PATIENCE = 61.0
-"""For how many seconds a batch goes on without an answer, or for two timeouts. A Retry-After of a minute is heeded."""
+"""How many seconds a batch goes on without an answer, or two timeouts if these are longer.
+
+It is more than the longest Retry-After that is heeded, a minute.
+"""
 
 
 Progress: TypeAlias = Callable[[int, int], object]
@@ -106,7 +109,7 @@ class _Ending(_Operation[Submission, bytes, Record]):
             return (yield from _resolve(self._core, [item for _, item, _ in part], deadline))
 
     def read(self, item: Submission, answer: Any) -> Record | CodeQError:  # noqa: ANN401 - the server's object
-        if isinstance(answer, Record):
+        if isinstance(answer, Record):  # `_resolve` has read it
             return answer
         result = answer.get("result")
         return calls.about(item.task_id, reply_bodies.record)(result) if result else _refusal(answer)
@@ -122,6 +125,8 @@ def create(
     """Create many tasks (C9)."""
     creation = _Creation(core, trace_parent)
     keys = creation.keys
+    # Until all answers are here, each item keeps the key that it was sent with, also after an error or a cancellation:
+    # sending it again must not create its task twice.
     kept: Mapping[int, object] = keys
     try:
         answers, outage = yield from _send_in_parts(core, creation, dict(enumerate(tasks)), progress)
@@ -161,6 +166,7 @@ def _not_sent(outage: CodeQError) -> Unavailable:
 
 
 def _may_be_batched(item: Submission) -> bool:
+    """Return whether the batch route does all that the item needs (S6). An id alone may be of a task with a webhook."""
     return isinstance(item.task, Task) and not item.task.webhook and not item.artifacts
 
 
@@ -185,7 +191,7 @@ def _resolve(core: Core, items: Sequence[Submission], deadline: float) -> Flow[l
 
 
 def _deadline(core: Core) -> float:
-    """Return when a batch that has just begun, or had an answer, is given up without another one."""
+    """Return the moment at which a batch is given up if it has no answer from now on."""
     return core.clock.monotonic() + max(_PATIENCE, 2 * core.timeout)
 
 
@@ -203,7 +209,7 @@ class _Parts(Generic[Item, Encoded, T]):
         self._left = self._encoded(items)
         self._next: Part[Item, Encoded] | None = None
         self._interrupt: BaseException | None = None
-        """What ended the encoding, such as a Ctrl-C. It must reach the caller, who would miss items."""
+        """What ended the encoding, such as a Ctrl-C. It is raised for each further part, which would lack items."""
         self._unread: tuple[Part[Item, Encoded], Sequence[Any]] = ([], [])
 
     @property
@@ -218,14 +224,14 @@ class _Parts(Generic[Item, Encoded, T]):
         return part
 
     def prepare(self) -> None:
-        """Read the answers to the last part, and encode the next one, unless that is done. No error is raised."""
+        """Read the answers to the last part, and encode the next one, unless that is done. Raises only an interrupt."""
         part, answers = self._unread
         self._unread = ([], [])
         for (index, item, _), answer in zip(part, answers, strict=True):
             self.answers[index] = self._read(index, item, answer)
         self._encode_next()
 
-    def answered(self, part: Part[Item, Encoded], answers: Sequence[Any]) -> None:
+    def note_answers(self, part: Part[Item, Encoded], answers: Sequence[Any]) -> None:
         """Note the answers to a part, which are read later."""
         self._unread = (part, answers)
 
@@ -257,10 +263,11 @@ class _Parts(Generic[Item, Encoded, T]):
 def _send_in_parts(
     core: Core, operation: _Operation[Item, Encoded, T], items: Mapping[int, Item], progress: Progress | None = None
 ) -> Flow[tuple[dict[int, T | Rejected], CodeQError | None]]:
-    """Send the items that can be encoded. A part that fails rejects its items. Return the answers, and what ended them.
+    """Send the items that can be encoded, and return the answers, and the error that ended the batch early, if one did.
 
-    If all parts fail, and certainly none had an effect, that is raised: the caller may repeat the whole. In an outage
-    no further part is sent, because each would take as long. A single lost reply is none, unless it took all the time.
+    A part that fails rejects its items. If all parts fail, and certainly none had an effect, the first error is raised:
+    the caller may repeat the whole. In an outage no further part is sent, because each would take as long. A single
+    lost reply is no outage, unless it took all of the time.
     """
     parts = _Parts(operation, items)
     failure: CodeQError | None = None
@@ -284,7 +291,7 @@ def _send_in_parts(
             deadline = _deadline(core)
         elif previous or not may_have_acted(last) or core.clock.monotonic() >= deadline:
             outage = outage or last
-        parts.answered(part, answers)
+        parts.note_answers(part, answers)
         if progress:
             progress(parts.done, len(items))
     if failure and not may_have_acted_once:

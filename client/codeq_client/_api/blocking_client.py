@@ -1,4 +1,4 @@
-"""The blocking client `BlockingCodeQ`: performs the steps of each call (see `retries`) without an event loop."""
+"""The blocking client `BlockingCodeQ`: performs the steps of each call (see `sending`) without an event loop."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class BlockingCodeQ(BaseClient[httpx.BaseTransport]):
         self._connections = BlockingConnections(self._settings, self.transport, self.core.clock)
 
     def _here(self) -> BlockingConnections:
-        """Return the connections of this process."""
+        """Return the connections of this process: new ones after a fork."""
         if self._connections.process != os.getpid():
             self._open()
         return self._connections

@@ -147,7 +147,7 @@ def claim(commands: Sequence[str] = (), *, lease: float = 60, wait: float = 0) -
     answer may have leased a task.
     """
     seconds = min(whole_seconds(wait, "wait"), MAX_WAIT_SECONDS)
-    body = dumps({**_claimed(commands, lease), "waitSeconds": seconds})
+    body = dumps({**_fields_of_claim(commands, lease), "waitSeconds": seconds})
     return Call(
         "POST", f"{_TASKS}/claim", Role.WORKER, reply_bodies.task, body, wait=seconds, on_no_content=lambda: None
     )
@@ -155,11 +155,11 @@ def claim(commands: Sequence[str] = (), *, lease: float = 60, wait: float = 0) -
 
 def claim_batch(commands: Sequence[str], *, lease: float, count: int) -> Call[list[Task]]:
     """Claim at most `MAX_CLAIM_BATCH` tasks, without waiting (R4). Never repeated, as `claim`."""
-    body = dumps({**_claimed(commands, lease), "count": count})
+    body = dumps({**_fields_of_claim(commands, lease), "count": count})
     return Call("POST", f"{_TASKS}/claim/batch", Role.WORKER, reply_bodies.tasks, body, on_no_content=list)
 
 
-def _claimed(commands: Sequence[str], lease: float) -> dict[str, Any]:
+def _fields_of_claim(commands: Sequence[str], lease: float) -> dict[str, Any]:
     named = texts(commands, "commands")
     return {"leaseSeconds": whole_seconds(lease, "lease")} | ({"commands": named} if named else {})
 
@@ -200,6 +200,8 @@ def submit_batch(items: Sequence[bytes]) -> Call[list[Any]]:
 
 
 def _answers_to(items: Sequence[object]) -> Callable[[Any], list[Any]]:
+    """Return what reads the reply to a batch: an answer for each item."""
+
     def decode(wire: Any) -> list[Any]:  # noqa: ANN401 - any JSON value
         answers = list(wire["results"])
         if len(answers) != len(items):

@@ -1,4 +1,4 @@
-"""The asynchronous client `CodeQ`: performs the steps of each call (see `retries`)."""
+"""The asynchronous client `CodeQ`: performs the steps of each call (see `sending`)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Transport: TypeAlias = httpx.AsyncBaseTransport | Callable[[], httpx.AsyncBaseTr
 
 
 class _OtherLoop:
-    """Stands for an event loop that is not asyncio's."""
+    """Stands for an event loop that is not asyncio's, as a key that can be referenced weakly."""
 
 
 _OTHER_LOOP = _OtherLoop()
@@ -150,7 +150,7 @@ class CodeQ(BaseClient[Transport]):
         self._for_first_loop = None if self.transport is None else self._new_connections()
 
     def _here(self) -> _InLoop:
-        """Return the connections of this event loop, in this process."""
+        """Return the connections of this event loop in this process, which its first request makes."""
         loop = _current_loop()
         here = self._by_loop.get(loop)
         if here is None or here.connections.process != os.getpid():

@@ -83,7 +83,7 @@ def total_timeout(step: Send) -> float:
 
 
 def check_head(sent: Mapping[str, str], received: Mapping[str, str]) -> None:
-    """Raise `BadReply` for a reply that is not to be read, by the headers of both sides."""
+    """Raise `BadReply` for a reply whose headers forbid to read it. `sent` are the headers of the request."""
     echoed = received.get(_REQUEST_ID, "")
     # A proxy may replace the id by its own. But one of ours that is another request's is a foreign reply.
     if echoed.startswith(_OUR_IDS) and echoed != sent[_REQUEST_ID]:

@@ -231,6 +231,7 @@ def _is_record(kind: Any) -> bool:  # noqa: ANN401 - any type
 
 
 def _first_fit(kinds: tuple[Any, ...], value: object, path: str) -> object:
+    """Return the value as the first of the kinds that takes it; raises `DecodeError` with the reasons of all."""
     failures = []
     for kind in kinds:
         try:

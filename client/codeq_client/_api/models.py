@@ -58,8 +58,9 @@ class Finished:
 class Submission:
     """One item of a batch of results: the claimed task, and its `result` or its `error`.
 
-    An item with only a task id is sent in a separate request: the batch route skips the callback of a task with a
-    webhook (S6).
+    With an `error` the task ends as FAILED, and `result` is ignored. An item is sent in a separate request if it has
+    artifacts, if its task has a webhook, or if only the id is given, so that a webhook is unknown: the batch route
+    ignores artifacts and sends no callbacks (S6).
     """
 
     task: Task | str
@@ -92,7 +93,7 @@ class NewTask:
     _rejected_key: str = field(default="", init=False, repr=False, compare=False)
 
     def take_key(self) -> str:
-        """Return an idempotency key for the next try: its own, that of a rejected try, or a new one."""
+        """Return the idempotency key for the next try: the item's, else once that of a rejected try, or a new one."""
         if self.idempotency_key is not None:
             return self.idempotency_key
         if not self._rejected_key:

@@ -196,4 +196,5 @@ def check_worker_token(core: Core) -> Flow[None]:
 
 
 def _accepted(_wire: object) -> None:
+    """Read the reply to a probe, which CodeQ refuses: a success is raised as `BadReply`."""
     raise ValueError("CodeQ would have refused this request")

@@ -75,12 +75,12 @@ def _build(kind: type[T], wire: Object, table: Table) -> T:
 def of_task(task_id: str, wire: Object, read: Callable[[Object], V]) -> V:
     """Read what must be about this task; raises `ValueError` for the reply to another request."""
     value = read(wire)
-    if (about := _subject_of(value)) != task_id:
+    if (about := _task_id_of(value)) != task_id:
         raise ValueError(f"it is about the task {about!r}, not {task_id!r}")
     return value
 
 
-def _subject_of(value: Task | Record | Finished) -> str:
+def _task_id_of(value: Task | Record | Finished) -> str:
     match value:
         case Task():
             return value.id

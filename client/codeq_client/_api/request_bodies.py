@@ -77,6 +77,7 @@ def in_batch(task_id: str, body: bytes) -> bytes:
 
 
 def _outcome(result: object, error: str) -> dict[str, Json]:
+    """Return how a task ends. With an error, the result is ignored."""
     if error:
         text = without_surrogates(error, "error")
         return {"status": "FAILED", "error": text if text.strip() else "unknown error"}  # S1: blank is missing

@@ -35,7 +35,7 @@ _LONGEST_POLL = 2.0
 _SERVER_WAIT = 5.0
 """For how long the server waits, in seconds. A dead letter has no result, so only a read of the task shows it."""
 _SHORTEST_OUTAGE = 5.0
-"""For how many seconds no read is answered before that counts as an outage, if an earlier one was."""
+"""How many seconds a read must stay unanswered to count as an outage, once an earlier read was answered."""
 #: After a long wait the poll interval may grow: to this part of the time waited, and to at most `_LONGEST_PAUSE` s.
 _PART_OF_WAIT = 1 / 50
 _LONGEST_PAUSE = 30.0
@@ -77,11 +77,11 @@ def wait_for_result(
     server at once. An outage is waited out; its error is raised if it lasts for 5 s, and until the timeout.
     """
     check_number(timeout, "timeout")
-    value = yield from _ended(core, task_id, timeout, wake)
+    value = yield from _result_at_end(core, task_id, timeout, wake)
     return value if kind is None else from_json(kind, value)
 
 
-def _ended(core: Core, task_id: str, timeout: float, wake: Waker | None) -> Flow[Any]:
+def _result_at_end(core: Core, task_id: str, timeout: float, wake: Waker | None) -> Flow[Any]:
     """Wait until a task has ended and return its result."""
     changed = core.clock.monotonic()
     deadline = changed + timeout
@@ -92,7 +92,8 @@ def _ended(core: Core, task_id: str, timeout: float, wake: Waker | None) -> Flow
         try:
             task = yield from core.send(calls.get(task_id), retries=math.inf, deadline=deadline)
         except Unavailable as error:
-            # With many waiters at once, a read waits for a connection, or has little time before the deadline.
+            # With many waiters at once, a read waits for a connection, or has little time before the deadline. Neither
+            # is an outage.
             lasts = core.clock.monotonic() - asked > min(_SHORTEST_OUTAGE, timeout / 2)
             is_outage = lasts and asked < deadline and not isinstance(error, NoFreeConnection)
             if is_outage or task is None or isinstance(error, CertificateError):
@@ -120,7 +121,10 @@ def _ended(core: Core, task_id: str, timeout: float, wake: Waker | None) -> Flow
 
 
 def _at_server(core: Core, task_id: str, seconds: int) -> Flow[Finished | None]:
-    """Let the server wait for a result. Raises `ResultNotFound` after so many seconds, returns None if it cannot."""
+    """Let the server wait for a result. Raises `ResultNotFound` after so many seconds.
+
+    Returns None if the server cannot wait, and in an outage: the next read waits that out.
+    """
     if seconds <= 0 or not core.long_polls.are_possible:
         return None
     began = core.clock.monotonic()
@@ -132,7 +136,7 @@ def _at_server(core: Core, task_id: str, seconds: int) -> Flow[Finished | None]:
             if not core.long_polls.are_missing:
                 raise
         except (Unavailable, ServerError, RateLimited):
-            pass  # the next read waits the outage out
+            pass
     return None
 
 

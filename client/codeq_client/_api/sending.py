@@ -123,7 +123,7 @@ class Core:
                 reply: Reply = yield Send(call, token, limit, connect, meanwhile)
                 return refusals.decode(call, reply, self.clock.time)
             except Unauthorized:
-                if refreshed or not self._token_of(call.role).refuse(token):
+                if refreshed or not self._token_of(call.role).note_refusal(token):
                     raise
                 refreshed = True
             except (Unavailable, RateLimited, ServerError) as error:
@@ -133,10 +133,10 @@ class Core:
                         raise Unavailable(f"{error} (an earlier try had no answer)", sent=True) from error
                     raise
                 has_unknown_try = has_unknown_try or may_have_acted(error)
-                yield Pause(min(self.pause(failures, error), until_deadline))
+                yield Pause(min(self.pause_seconds(failures, error), until_deadline))
                 failures += 1
 
-    def pause(self, failures: int, error: CodeQError) -> float:
+    def pause_seconds(self, failures: int, error: CodeQError) -> float:
         """Return the seconds to wait after `failures` earlier failures: exponential, with jitter, or Retry-After."""
         backoff = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures, 10)) * (0.5 + self.random() / 2)
         return max(retry_after(error), backoff)
@@ -148,6 +148,7 @@ class Core:
             raise ConfigurationError(f"this call needs a {role.value} token, and the client has none") from None
 
     def _token_for(self, role: Role) -> Flow[str]:
+        """Return the token, renewed if that is due. An error of its provider is raised only if the old one is over."""
         token = self._token_of(role)
         if token.provider is not None and token.due(self.clock.time()):
             try:

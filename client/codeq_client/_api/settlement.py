@@ -156,7 +156,7 @@ def _settle(
             if not policy.may_retry(error, failures):
                 raise error
             unknown = unknown or isinstance(error, ServerError) or (isinstance(error, Unavailable) and error.sent)
-            yield Pause(core.pause(failures, error))
+            yield Pause(core.pause_seconds(failures, error))
             failures += 1
         try:
             return (yield from _try(send, call, resolve, unknown=unknown))

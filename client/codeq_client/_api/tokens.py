@@ -48,7 +48,7 @@ class Token:
         """Whether the server can still accept the current token."""
         return bool(self._text) and not self._refused and now < self._expires
 
-    def refuse(self, text: str) -> bool:
+    def note_refusal(self, text: str) -> bool:
         """Note a 401 for `text`; return whether there may be a better token to try."""
         if self.provider is None:
             return False

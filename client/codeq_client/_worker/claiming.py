@@ -43,7 +43,7 @@ T = TypeVar("T")
 _FIRST_PAUSE = 0.5  # after a claim that failed; it doubles with each further one
 _LONGEST_PAUSE = 30.0
 _LONGEST_HOLD = 300.0  # of a task whose earlier handler is stuck
-_EARLY = 4  # an empty answer before one part in this number of the wait: something answers long polls at once
+_EARLY = 4  # an empty answer within 1/4 of the wait: something between here and the server answers long polls at once
 _HEAD_START = 1.0  # of other workers for a task that is handed back: their long polls look every 250 ms (K9)
 _SHORT_POLL = 1.0  # while a command is at its limit: it is claimed again with the next poll
 _EMPTY_CLAIMS_IN_BURST = 2  # Z4: one empty answer may be wrong
@@ -81,7 +81,7 @@ class ClaimLoop:
         self._stop = Stopping(context, self.slots, poll=poll, grace=grace)
         self._slot_freed = asyncio.Event()
         self._claim_answered = asyncio.Event()
-        """Whether no claim is under way."""
+        """Set while no claim is under way."""
         self._claim_answered.set()
         self._failures = 0
         self._empty_claims = 0
@@ -89,7 +89,7 @@ class ClaimLoop:
         """Whether the last claim brought all that was asked for: then a long poll need not come first."""
         self._was_ever_answered = False
         self._is_answered = False
-        """Whether the latest claim was answered, and none is due that shows it at once."""
+        """Whether the latest claim was answered. If not, the next one does not wait, to show at once if it is."""
         self._refusal: Exception | None = None
         self.paused = False
         """Whether no more tasks are claimed, until `resume`."""
@@ -128,7 +128,7 @@ class ClaimLoop:
                 self._context.results = ResultBatches(self._context.codeq, group)
             ending = group.create_task(self._stop.end_after_grace())
             with self._stop.claims():
-                while await self._slot_is_free() and not self._burst_is_over():
+                while await self._wait_for_slot() and not self._burst_is_over():
                     await self._claim(group)
             self._context.emit(Draining(self.slots.used))
             while self.slots.used:
@@ -136,7 +136,7 @@ class ClaimLoop:
             ending.cancel()
         return self._refusal
 
-    async def _slot_is_free(self) -> bool:
+    async def _wait_for_slot(self) -> bool:
         """Wait for a free slot while not paused; return False if the worker stops instead."""
         while (self.paused or self.slots.free <= 0) and not self.stopping:
             await self._until_change()
@@ -186,7 +186,7 @@ class ClaimLoop:
             await self._pause(min(1.0, wait))  # do not spin
 
     def _wait_of_claim(self, *, all_asked: bool) -> float:
-        """Return how many seconds a claim waits. Not one that has to show at once that the server answers."""
+        """Return how many seconds a claim waits. One that has to show at once that the server answers does not."""
         if self._burst or not self._is_answered:
             return 0
         return self._poll if all_asked else _SHORT_POLL
@@ -237,9 +237,9 @@ class ClaimLoop:
         if tasks:
             self._empty_claims = 0
         for command, number in Counter(task.command.lower() for task in tasks).items():
-            self._order.claimed(command, number)
+            self._order.note_claimed(command, number)
         for task in tasks:
-            self._limits.started(task.command)
+            self._limits.note_started(task.command)
             handler = self._handlers.get(task.command.lower()) or Handler(task.command, _unknown, takes_context=False)
             delivery = Delivery(self._context, handler, task, sent=sent)
             group.create_task(self._deliver(delivery, self.slots.add(delivery)))
@@ -248,7 +248,7 @@ class ClaimLoop:
         """Carry out one delivery. A task that is delivered again waits until its earlier delivery has ended."""
         try:
             async with delivery.holding():
-                if await self._all_ended(delivery, earlier) and not self.stopping:
+                if await self._end_earlier(delivery, earlier) and not self.stopping:
                     await delivery.run()
                 else:
                     await delivery.hand_back()
@@ -263,7 +263,7 @@ class ClaimLoop:
             self.slots.remove(delivery)
             self._slot_freed.set()
 
-    async def _all_ended(self, delivery: Delivery, earlier: Sequence[Delivery]) -> bool:
+    async def _end_earlier(self, delivery: Delivery, earlier: Sequence[Delivery]) -> bool:
         """End the earlier deliveries of a task; return False if a handler is stuck.
 
         Then the task is handed back, for other workers. But this worker may claim it again, and each claim counts as an
@@ -273,8 +273,8 @@ class ClaimLoop:
             return True
         stuck = earlier[0]
         longest = min(_LONGEST_HOLD, self._context.terms.seconds / 3 * 2.0 ** min(stuck.times_handed_back, 10))
-        delivery.wait()
-        if await sleep_or(self._clock, self._jittered(longest), partial(_replace, earlier)):
+        delivery.postpone()
+        if await sleep_or(self._clock, self._jittered(longest), partial(_replace_all, earlier)):
             delivery.begin()
             return True
         stuck.times_handed_back += 1
@@ -286,7 +286,7 @@ class ClaimLoop:
             extra=log_fields(delivery.task),
         )
         self._limits.hold_off(delivery.command, self._poll + SETTLE_SECONDS)
-        await self._claim_answered.wait()
+        await self._claim_answered.wait()  # the open claim would get the task back at once
         return False
 
     def _jittered(self, seconds: float) -> float:
@@ -322,7 +322,7 @@ class ClaimLoop:
         await sleep_or(self._clock, seconds, self._stop.wait)
 
 
-async def _replace(deliveries: Sequence[Delivery]) -> None:
+async def _replace_all(deliveries: Sequence[Delivery]) -> None:
     for delivery in deliveries:
         await delivery.replace()
 

@@ -34,10 +34,10 @@ class CommandLimits:
         window = self._windows.get(name)
         return max(0, min(free, window.allowance(now) if window else math.inf))
 
-    def started(self, command: str) -> None:
+    def note_started(self, command: str) -> None:
         """Note that a task of the command is started."""
         if window := self._windows.get(command.lower()):
-            window.started(self._clock.monotonic())
+            window.note_started(self._clock.monotonic())
 
     def hold_off(self, command: str, seconds: float) -> None:
         """Leave the tasks of a command to other workers for this long."""
@@ -46,7 +46,7 @@ class CommandLimits:
     def until_allowed(self) -> float:
         """Return the seconds until a rate, or `hold_off`, allows a task again; infinite if none does."""
         now = self._clock.monotonic()
-        rates = [window.wait(now) for window in self._windows.values() if not window.allowance(now)]
+        rates = [window.seconds_to_wait(now) for window in self._windows.values() if not window.allowance(now)]
         held_off = [until - now for until in self._held_off.values() if now < until]
         return min([*rates, *held_off], default=math.inf)
 
@@ -64,10 +64,10 @@ class RateWindow:
             self._started.popleft()
         return self._rate.tasks - len(self._started)
 
-    def started(self, now: float) -> None:
+    def note_started(self, now: float) -> None:
         """Note that a task is started."""
         self._started.append(now)
 
-    def wait(self, now: float) -> float:
+    def seconds_to_wait(self, now: float) -> float:
         """Return the seconds until the oldest of these tasks no longer counts."""
         return self._started[0] + self._rate.seconds - now

@@ -18,6 +18,7 @@ class CommandOrder:
     def __init__(self, handlers: Mapping[str, Handler]) -> None:
         self._handlers = handlers
         self._turns = dict.fromkeys(handlers, 0.0)
+        """How far each command is, in the order of the turns."""
         self._reached: defaultdict[int, float] = defaultdict(float)
         """By priority: how far the last command was when its tasks were claimed."""
         self._sort()
@@ -26,7 +27,7 @@ class CommandOrder:
         """Return the commands, the one whose turn it is first."""
         return [self._handlers[key].command for key in self._turns]
 
-    def claimed(self, command: str, tasks: int = 1) -> None:
+    def note_claimed(self, command: str, tasks: int = 1) -> None:
         """Note that tasks of a command were claimed at once, whatever its upper and lower case (C2)."""
         key = command.lower()
         if key not in self._turns:

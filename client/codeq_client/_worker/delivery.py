@@ -115,9 +115,9 @@ class Delivery:
         """Return the seconds since the task was claimed."""
         return self._clock.monotonic() - self._started_at
 
-    def wait(self) -> None:
+    def postpone(self) -> None:
         """Hold the lease until `begin`: an earlier handler of the task must end first."""
-        self._lease.wait()
+        self._lease.postpone()
 
     def begin(self) -> None:
         """Let the limits of the handler's time count from now on."""
@@ -125,7 +125,7 @@ class Delivery:
 
     async def replace(self) -> None:
         """End because the task was delivered again: this lease was lost unnoticed. Return when the delivery ended."""
-        self._lease.revoked()
+        self._lease.note_revoked()
         self.end(End.REVOKED)
         await self._done.wait()
 
@@ -312,11 +312,11 @@ def _submission(task: Task, outcome: Complete | Fail) -> tuple[Complete | Fail, 
     except BaseException as refusal:  # it runs the code of the user's models
         if is_interrupt(refusal):
             raise
-        failure = _refused(refusal)
+        failure = _refused_result(refusal)
         return failure, calls.submit(task.id, result=None, error=failure.error, artifacts=())
 
 
-def _refused(error: BaseException) -> Fail:
+def _refused_result(error: BaseException) -> Fail:
     return Fail(f"the result was refused: {text_of(error)}")
 
 
@@ -324,7 +324,7 @@ def _instead_of(outcome: Complete | Outcome, error: Refused) -> Outcome | None:
     """Return what to send where the server refuses the content of an outcome, None if there is nothing smaller."""
     match outcome:
         case Complete():
-            return _refused(error)
+            return _refused_result(error)
         case Retry(delay=delay, reason=reason) if len(reason) > 2 * _LONGEST_REASON:
             return Retry(delay, excerpt(reason, _LONGEST_REASON))
         case Fail(error=text) if len(text) > 2 * _LONGEST_REASON:

@@ -248,7 +248,7 @@ def _is_coroutine_function(function: Callable[..., Any]) -> bool:
 
 
 async def _to_the_end(code: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - the user's
-    """Await the code even if the caller is cancelled: a thread cannot be interrupted."""
+    """Await the code even if the caller is cancelled: a thread cannot be interrupted, and its outcome still counts."""
     call = asyncio.ensure_future(caught(code))
     while not call.done():
         with contextlib.suppress(asyncio.CancelledError):

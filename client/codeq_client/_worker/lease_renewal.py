@@ -127,7 +127,7 @@ class LeaseRenewal:
                 held.lease.stop()
                 self._post(partial(held.end_handler, end))
             elif held.lease.renewal_due(now):
-                held.lease.renewal_sent(now)
+                held.lease.note_renewal_sent(now)
                 renewals.start_soon(self._renew_one, held)
         self._wakes_at = min((held.lease.next_event() for held in list(self._held)), default=math.inf)
         until = self._wakes_at - now
@@ -144,11 +144,11 @@ class LeaseRenewal:
                 outcome = "late"
             renewed = Renewed(held.task_id, outcome, held.lease.remaining(now))  # before the outcome changes the lease
             if outcome == "renewed":
-                held.lease.renewed(now)
+                held.lease.note_renewed(now)
             elif outcome not in {"late", "unknown"}:
-                held.lease.revoked()
+                held.lease.note_revoked()
         finally:
-            held.lease.unanswered(self._clock.monotonic())
+            held.lease.note_unanswered(self._clock.monotonic())
             self._post(held.idle.set)
             self._woken.set()
         self._emit(renewed)

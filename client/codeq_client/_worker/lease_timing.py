@@ -163,11 +163,11 @@ class Lease:
             limits.append(self._progressed + self._terms.stall)
         return min(limits)
 
-    def renewal_sent(self, now: float) -> None:
+    def note_renewal_sent(self, now: float) -> None:
         """Note that a renewal was sent."""
         self._sent = now
 
-    def renewed(self, now: float) -> None:
+    def note_renewed(self, now: float) -> None:
         """Note that a renewal was confirmed. A confirmation after the fence proves nothing (H3)."""
         sent, self._sent = self._sent, None
         if sent is not None and not self.ended(now):
@@ -175,7 +175,7 @@ class Lease:
             self._due = self._due_from(sent)
             self._fence = self._fence_from(sent)
 
-    def unanswered(self, now: float) -> None:
+    def note_unanswered(self, now: float) -> None:
         """Note that no answer came, unless one did: try again soon, until the fence."""
         if self._sent is None:
             return
@@ -184,7 +184,7 @@ class Lease:
         self._due = now + min(self._terms.seconds / _LONGEST_RETRY, pause)
         self._failures += 1
 
-    def revoked(self) -> None:
+    def note_revoked(self) -> None:
         """Note that the server said the lease is not ours."""
         self._sent = None
         self._end = self._end or End.REVOKED
@@ -197,7 +197,7 @@ class Lease:
         """Note that the handler made progress."""
         self._progressed = now
 
-    def wait(self) -> None:
+    def postpone(self) -> None:
         """Note that the handler has not begun: the limits of its time count from `begin`."""
         self._started = self._progressed = math.inf
 

@@ -39,7 +39,7 @@ class Retry(Outcome):
         self.reason = reason
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Take it to another process."""
+        """Let pickle take it to another process, with both arguments."""
         return type(self), (self.delay, self.reason)
 
 

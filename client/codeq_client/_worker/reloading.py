@@ -43,10 +43,10 @@ def run_and_reload(arguments: Sequence[str]) -> int:
         signal.signal(number, count)
     command = [sys.executable, "-m", "codeq_worker", *arguments]
     while True:
-        sources = _newest(Path.cwd())
+        sources = _watched_state(Path.cwd())
         child = _Child(command)
         reported = False
-        while not signals and _newest(Path.cwd()) == sources:
+        while not signals and _watched_state(Path.cwd()) == sources:
             SystemClock().sleep_blocking(_CHECK_INTERVAL_SECONDS)
             code = child.poll()
             if code == 0:
@@ -89,7 +89,7 @@ class _Child:
         return code if code >= 0 else 128 - code
 
 
-def _newest(folder: Path) -> tuple[int, int]:
+def _watched_state(folder: Path) -> tuple[int, int]:
     """Return the number of watched files, and when the newest was changed."""
     times = [_changed(path) for path in _watched(folder)]
     return len(times), max(times, default=0)

@@ -124,7 +124,7 @@ class ResultBatches:
 
 
 def _check(results: Sequence[_Result]) -> None:
-    """Send nothing if a lease was lost while the token was fetched. Each result is then settled alone."""
+    """Raise if a lease was lost while the token was fetched: then nothing is sent, and each result is settled alone."""
     if not all(result.policy.may_send() for result in results):
         raise Unavailable("a lease was lost before its result was sent", sent=False)
 

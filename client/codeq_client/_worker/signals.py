@@ -89,7 +89,7 @@ class _StopHandler:
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         previous = self.previous.get(signal.Signals(number), signal.SIG_DFL)
-        if is_of_runner(previous):
+        if is_of_runner(previous):  # it only ends the main task, so it stands for no handler of the application
             previous = signal.default_int_handler
         if os.getpid() != self._process:
             _handle_as_before(number, previous)

@@ -218,14 +218,14 @@ class Worker(Registry):
 
     def stop(self) -> None:
         """Stop claiming, and let `run` return once the handlers have ended; any thread may call this."""
-        self._stop_requested = not self._has_ended
+        self._stop_requested = not self._has_ended  # before `run` it counts, after its end it does not
         self._stop_claim_loop()
 
     def pause(self) -> None:
         """Claim no more until `resume`; any thread may call this. Tasks in work and of the open claim are finished."""
         self._paused = True
         if self._claim_loop:
-            self._claim_loop.paused = True
+            self._claim_loop.paused = True  # at once: before the loop hears of it, it might claim
         self._pause_claim_loop()
 
     def resume(self) -> None:

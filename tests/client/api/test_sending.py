@@ -244,7 +244,7 @@ def test_a_401_for_an_old_token_does_not_discard_the_new_one() -> None:
     tokens = iter("ab")
     server = ScriptedServer([reply(204), reply(204)], worker=lambda: next(tokens))
     server.run(operations.claim(server.core, ["X"]))
-    assert server.token(Role.WORKER).refuse("an older one")
+    assert server.token(Role.WORKER).note_refusal("an older one")
     server.run(operations.claim(server.core, ["X"]))
     assert [send.token for send in server.sent] == ["a", "a"]
 

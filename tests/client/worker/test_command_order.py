@@ -24,18 +24,18 @@ def order_of(**policies: Policy) -> CommandOrder:
 def test_with_equal_shares_the_command_that_has_waited_longest_is_first() -> None:
     order = order_of(A={}, B={}, C={})
     for command, expected in (("b", "ACB"), ("A", "CBA"), ("A", "CBA"), ("C", "BAC"), ("unknown", "BAC"), ("B", "ACB")):
-        order.claimed(command)
+        order.note_claimed(command)
         assert "".join(order.names()) == expected
 
 
 def test_a_command_without_tasks_saves_up_no_turns() -> None:
     order = order_of(A={"share": 3}, B={})
     for _ in range(100):
-        order.claimed("A")
+        order.note_claimed("A")
     claimed = []
     for _ in range(40):
         claimed.append(order.names()[0])
-        order.claimed(claimed[-1])
+        order.note_claimed(claimed[-1])
     assert 28 <= Counter(claimed)["A"] <= 32
 
 

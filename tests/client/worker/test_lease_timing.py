@@ -59,8 +59,8 @@ def test_the_lease_counts_from_when_the_claim_was_sent() -> None:
 
 def test_a_renewal_moves_the_fence_from_when_it_was_sent() -> None:
     kept = lease()
-    kept.renewal_sent(20)
-    kept.renewed(29)
+    kept.note_renewal_sent(20)
+    kept.note_renewed(29)
     assert kept.remaining(29) == pytest.approx(20 + 57.4 - 29)
     assert not kept.renewal_due(39)
     assert kept.renewal_due(40)
@@ -68,7 +68,7 @@ def test_a_renewal_moves_the_fence_from_when_it_was_sent() -> None:
 
 def test_only_one_renewal_is_under_way() -> None:
     kept = lease()
-    kept.renewal_sent(20)
+    kept.note_renewal_sent(20)
     assert not kept.renewal_due(30)
 
 
@@ -76,8 +76,8 @@ def test_an_unknown_outcome_is_retried_with_growing_pauses() -> None:
     kept = lease()
     now, tries = 20.0, []
     for _ in range(6):
-        kept.renewal_sent(now)
-        kept.unanswered(now)
+        kept.note_renewal_sent(now)
+        kept.note_unanswered(now)
         now = kept.next_event()
         tries.append(now)
     assert [after - before for before, after in zip([20.0, *tries], tries, strict=False)] == [0.25, 0.5, 1, 2, 4, 5]
@@ -85,20 +85,20 @@ def test_an_unknown_outcome_is_retried_with_growing_pauses() -> None:
 
 def test_a_confirmation_after_the_fence_revives_nothing() -> None:
     late = lease()
-    late.renewal_sent(50)
-    late.renewed(57.5)  # H3: the server confirms a lease that another worker has
+    late.note_renewal_sent(50)
+    late.note_renewed(57.5)  # H3: the server confirms a lease that another worker has
     assert late.ended(57.5) is End.EXPIRED
     assert late.remaining(57.5) == 0
 
 
 def test_a_refused_renewal_ends_the_lease_permanently() -> None:
     gone = lease()
-    gone.renewal_sent(20)
-    gone.revoked()
-    gone.unanswered(20)
+    gone.note_renewal_sent(20)
+    gone.note_revoked()
+    gone.note_unanswered(20)
     assert gone.ended(20) is End.REVOKED
-    gone.renewal_sent(21)
-    gone.renewed(21)
+    gone.note_renewal_sent(21)
+    gone.note_renewed(21)
     assert (gone.ended(21), gone.remaining(21)) == (End.REVOKED, 0)
 
 
@@ -148,15 +148,15 @@ def test_the_worker_never_acts_longer_than_the_server_holds_the_lease(
         now += pause
         if what == "sent" and asked is None:
             asked = now
-            kept.renewal_sent(now)
+            kept.note_renewal_sent(now)
             if now < server_ends:
                 server_ends = now + seconds - 1.5
         elif what == "renewed" and asked is not None:
             asked = None
-            kept.renewed(now)
+            kept.note_renewed(now)
         elif what == "unanswered":
             asked = None
-            kept.unanswered(now)
+            kept.note_unanswered(now)
         if not kept.lost(now):
             assert now + kept.remaining(now) < server_ends
 
@@ -167,9 +167,8 @@ def test_an_ended_lease_stays_ended(plan: list[tuple[str, float]], jitter: float
     now, end = 0.0, None
     for what, pause in plan:
         now += pause
-        {"sent": kept.renewal_sent, "renewed": kept.renewed, "unanswered": kept.unanswered, "tick": kept.ended}[what](
-            now
-        )
+        changes = {"sent": kept.note_renewal_sent, "renewed": kept.note_renewed, "unanswered": kept.note_unanswered}
+        changes.get(what, kept.ended)(now)
         if end is not None:
             assert kept.ended(now) is end
             assert not kept.renewal_due(now)
@@ -184,6 +183,6 @@ def test_a_renewal_is_always_due_well_before_the_fence(jitter: float, answered: 
         if kept.ended(now):
             return
         assert kept.renewal_due(now)
-        kept.renewal_sent(now)
-        (kept.renewed if yes else kept.unanswered)(now)
+        kept.note_renewal_sent(now)
+        (kept.note_renewed if yes else kept.note_unanswered)(now)
         assert kept.next_event() <= now + 20
