@@ -85,7 +85,7 @@ def test_ids_of_traces_and_spans_may_differ_but_consistently() -> None:
 
 def test_a_trace_that_the_caller_named_keeps_its_id() -> None:
     allowed = AllowedDifferences()
-    allowed.note_trace(trace("a", "1"))
+    allowed.keep_trace(trace("a", "1"))
     assert allowed.allows_trace(trace("a", "2"), trace("a", "3"))
     assert not allowed.allows_trace(trace("a", "4"), trace("b", "5"))
 

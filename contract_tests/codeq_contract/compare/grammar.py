@@ -216,7 +216,8 @@ class _Draft:
         fields = words.FIELDS["result" if kind == "result_of" else kind]
         members = [f'"taskId":"{self._held()}"'] if kind == "result_of" else []
         for name, values in fields.items():
-            if not self._is_odd() if name in words.USUAL_FIELDS else rnd.random() < words.CHANCES.get(name, _RARE):
+            is_usual = name in words.USUAL_FIELDS
+            if not self._is_odd() if is_usual else rnd.random() < words.CHANCES.get(name, _RARE):
                 members.append(f'"{self._key(name)}":{self._value(name, values)}')
         if self._is_odd() and members:
             members.append(f"{rnd.choice(members).partition(':')[0]}:{self._odd_value()}")

@@ -41,7 +41,7 @@ class KnownDifference:
     statuses: tuple[str, str]
 
     def explains(self, kind: Kind, caller: str) -> bool:
-        """Whether a difference of this kind, shown by a request of this caller, is this one. A 500 of one is not."""
+        """Whether a difference of this kind, shown by a request of this caller, is this one, with these statuses."""
         one, other = self.statuses
         is_such_a_request = kind.route.endswith(self.routes) and caller.endswith(self.caller)
         return is_such_a_request and not {f"status {one} and {other}", f"status {other} and {one}"}.isdisjoint(

@@ -53,8 +53,8 @@ class Outcome:
 
     seed: int
     requests: int = 0
-    #: Of these, the requests of the session that ended last.
-    last: int = 0
+    #: Of these, those of the session that ended last.
+    requests_of_last: int = 0
     sessions: int = 0
     seconds: float = 0.0
     found: dict[Kind, Difference] = field(default_factory=dict)
@@ -84,7 +84,7 @@ class Search:
         try:
             for session in player.play(self._plans(start)):
                 outcome.sessions += 1
-                outcome.requests, outcome.last = outcome.requests + session.requests, session.requests
+                outcome.requests, outcome.requests_of_last = outcome.requests + session.requests, session.requests
                 outcome.seconds = (self.clock.steady() - start) / SECOND
                 self.on_progress(outcome)
                 if session.finding is not None:
@@ -112,7 +112,7 @@ class Search:
         kind = finding.kind
         if kind not in outcome.found:
             is_shrunk = len(outcome.found) < _MOST_SHRUNK
-            # Ctrl-C may come before it has shown again.
+            # It counts as one by chance until it has shown again, since Ctrl-C may come before.
             outcome.found[kind] = Difference(kind, finding, by_chance=is_shrunk)
             if is_shrunk:
                 outcome.found[kind] = _smallest(finding, player)
@@ -131,7 +131,7 @@ def _smallest(finding: Finding, player: Player) -> Difference:
     again = _Again(finding, player)
     if not any(again.first_of([finding.plan]) for _ in range(_TRIES)):
         return Difference(finding.kind, finding, by_chance=True)
-    shrunk(again.smallest.plan, again.first_of)
+    shrunk(again.smallest.plan, again.first_of)  # `again` keeps the finding of each smaller plan
     return Difference(finding.kind, again.smallest)
 
 

@@ -1,6 +1,6 @@
 """What requests are made of: operations, the fields of their bodies with sound and odd values, headers and targets.
 
-Values are JSON texts. `{name}` and `{hooks}` are placeholders of `plans`. SHORT and LONG stand for times of a
+Values are JSON texts. `{name}` and `{hooks}` are placeholders of `steps`. SHORT and LONG stand for times of a
 `Pace`, LIFETIME for that of a subscription, COUNTER for a number.
 """
 

@@ -71,7 +71,7 @@ class LostProcessError(Exception):
 
 
 class BusyProcess:
-    """A process of busy clients that call the server at `url`. Its clock is that of this process, for one order."""
+    """A process of busy clients that call the server at `url`. Both processes read one clock, for one order."""
 
     def __init__(self, clients: BusyClients, url: str, tokens: Mapping[str, str]) -> None:
         context = multiprocessing.get_context("spawn")
@@ -139,7 +139,7 @@ def _run(
 def cycles(producer: ActorContext, worker: ActorContext) -> Actor:
     """Create a task, claim one and complete it, until the load is over.
 
-    No JSON is written or read, which would be a third of a cycle: all bodies are made of three.
+    No JSON is written or read, which would be a third of a cycle: all bodies are made from three templates.
     """
     task, result = json.dumps(_task(producer, _BLANK)), json.dumps(_result(_BLANK))
     claiming = replace(next(worker.claim(LONGEST_LEASE, pause=0)), is_read=False)

@@ -32,10 +32,10 @@ _SLACK = 2
 
 @dataclass(slots=True)
 class Drain:
-    """The drain of one tenant, which ends at `deadline` or when no open task can come any more.
+    """The drain of one tenant, which ends at `deadline`, or when no claim can get a task any more.
 
-    `backoff` is the longest time in seconds for which an expired task waits. `is_complete` means that no task can come
-    any more: one that has not ended is lost.
+    `backoff` is the longest time in seconds for which an expired task waits. `busy_until` is when a claim last got a
+    task, or no answer. `is_complete` means that no claim can get a task any more: one that has not ended is lost.
     """
 
     now: Callable[[], int]
@@ -75,7 +75,7 @@ def drainer(
 
 
 def _patience(context: ActorContext, drain: Drain) -> Generator[Turn, Reply, int]:
-    """For how many seconds claims must find nothing until no task can come any more, by what the open tasks wait for.
+    """For how many seconds claims must find nothing until none can get a task, by what the open tasks wait for.
 
     A lease that is over takes one claim that finds it, and becomes a delay. A task that waits for nothing and is not
     found is lost.

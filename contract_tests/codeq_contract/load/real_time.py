@@ -71,7 +71,7 @@ class RealTimeScheduler:
 
     def record(self, request: Request, reply: Reply) -> None:
         """Record a request and its reply."""
-        self.tape.keep(
+        self.tape.record_call(
             Call(
                 self.tape.next_number(),
                 reply.called,
@@ -123,7 +123,10 @@ class _ActorRun(Generic[T]):
             self.over.set_exception(error)
 
     def end(self) -> None:
-        """End it, wherever it is. A request that is broken off has no reply, but may have had its effect."""
+        """Stop the actor: cancel its pause, and close its connection. May be called again.
+
+        A request under way is recorded without a reply, since the server may have carried it out.
+        """
         if self._timer is not None:
             self._timer.cancel()
         self._connection.close()
@@ -134,7 +137,7 @@ class _ActorRun(Generic[T]):
     def _pause(self, turn: Turn, until: float) -> None:
         left = until - self._loop.time()
         if left > 0 and self._scheduler.goes_on():
-            # Another thread ends pauses.
+            # In short parts, since another thread may end the load meanwhile.
             self._timer = self._loop.call_later(min(left, _NOTICE), self._pause, turn, until)
         else:
             self._timer = None
@@ -154,7 +157,7 @@ class _ActorRun(Generic[T]):
 
 
 def _fail(overs: Sequence[asyncio.Future[Any]], loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """End the load by an error that the event loop met, since no one would go on."""
+    """End all actors by an error that the event loop met: those that it hit would never go on."""
     error = context.get("exception")
     if error is None:
         loop.default_exception_handler(context)

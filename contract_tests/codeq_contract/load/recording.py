@@ -121,6 +121,8 @@ class _Phase:
 
 @dataclass
 class _Recorder:
+    """Runs the phases of one load, and records them. `names` are for its commands and its webhook."""
+
     driver: Driver
     load: Load
     settings: Mapping[str, str]
@@ -186,7 +188,8 @@ class _Recorder:
         return len(self.tape) + sum(process.calls for process in self.processes)
 
     def _work(self) -> None:
-        scheduler, webhook = self._scheduler(), self._webhook()
+        """Run producers, workers and busy clients for the seconds of the load."""
+        scheduler, webhook = self._scheduler(), self._set_up_webhook()
         ours, *others = self._busy_clients().split(self.load.processes)
         transport = self.driver.transport
         if isinstance(transport, HttpTransport):
@@ -251,7 +254,7 @@ class _Recorder:
             yield worker(self._context(tenant, name, goes_on))
 
     def _drain(self) -> bool:
-        """End all tasks, side by side. Returns whether no task can come any more."""
+        """End all tasks, side by side. Returns whether no claim can get a task any more."""
         scheduler, deadline = self._scheduler(), self.driver.clock.now() + round(self.load.drain * SECOND)
         mixed = [(tenant, self._drain_until(deadline)) for tenant in self.tenants]
         every = [*mixed, (self.busy, self._drain_until(deadline))] if self.load.busy else mixed
@@ -305,7 +308,8 @@ class _Recorder:
         """The path of the webhook, and the statuses of its answers."""
         return self.names.path(), self.random.choices((200, 200, 204, 500), k=self.load.tasks * _CALLBACK_TRIES)
 
-    def _webhook(self) -> str:
+    def _set_up_webhook(self) -> str:
+        """Give the webhook its answers, and return its URL. Empty if the server reaches none."""
         if "webhooks" not in self.driver.features:
             return ""
         path, statuses = self._hook

@@ -74,12 +74,12 @@ class Scheduler:
         replies = self.driver.together(requests, schedule=schedule)
         for number, reply in zip(numbers, replies, strict=True):
             text = as_recorded(reply.body, self.driver.hooks_origin)
-            self.tape.answered(number, reply.status, reply.headers, text, at=reply.returned)
+            self.tape.record_reply(number, reply.status, reply.headers, text, at=reply.returned)
         return [as_read(reply) for reply in replies]
 
     def _record_request(self, request: Request) -> int:
         body = None if request.body is None else as_recorded(request.body, self.driver.hooks_origin)
-        return self.tape.sent(request.method, request.path, body, identity=request.identity)
+        return self.tape.record_request(request.method, request.path, body, identity=request.identity)
 
 
 def as_recorded(body: bytes, hooks_origin: str) -> str:

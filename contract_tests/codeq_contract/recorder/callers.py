@@ -28,7 +28,7 @@ class CallerNames:
     def of(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[str | None, Mapping[str, str]]:
         """The caller of a request, and the headers that a recording keeps. Neither contains a token.
 
-        Header names are in lower case. A token in an unusual header becomes `{token:NAME}`.
+        Gives a new token its name. Header names are in lower case. A token in an unusual header becomes `{token:NAME}`.
         """
         kept = {name: headers[name] for name in REQUEST_HEADERS if name in headers}
         if headers.get("content-type", _USUAL_TYPE) != _USUAL_TYPE:

@@ -91,7 +91,9 @@ class Proxy:
         A call that is cancelled or not answered stays on the tape without a reply.
         """
         identity, request_headers = self._names.of(request.method, request.path, request.headers)
-        number = self._tape.sent(request.method, request.path, None, identity=identity, headers=request_headers)
+        number = self._tape.record_request(
+            request.method, request.path, None, identity=identity, headers=request_headers
+        )
         on_tape: list[str] = []
 
         async def rewritten() -> AsyncIterator[bytes]:
@@ -100,7 +102,7 @@ class Proxy:
                 on_tape.append(self._rewriter.request_on_tape(text))
                 yield self._rewriter.request_to_server(text).encode("latin-1")
             if on_tape:
-                self._tape.has_body(number, text_of("".join(on_tape).encode("latin-1")))
+                self._tape.record_body(number, text_of("".join(on_tape).encode("latin-1")))
 
         content = b"".join([piece async for piece in rewritten()]) if body.is_complete else rewritten()
         # The path goes out unchanged. In a URL it would be normalized.
@@ -138,7 +140,7 @@ class Proxy:
                 await send({"type": "http.response.body", "body": b"".join(waiting), "more_body": True})
                 waiting.clear()
         shown = text_of("".join(on_tape).encode("latin-1"))
-        self._tape.answered(number, response.status_code, headers, shown, at=self._tape.now())
+        self._tape.record_reply(number, response.status_code, headers, shown, at=self._tape.now())
         if not is_large:
             return replace(head, body=b"".join(waiting))
         await send({"type": "http.response.body", "body": b"".join(waiting)})

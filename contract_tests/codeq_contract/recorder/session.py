@@ -57,6 +57,7 @@ def _refused(calls: Sequence[Call]) -> bool:
 
 
 def _without(refused: Container[str], calls: Iterable[Call]) -> Iterator[Call]:
+    """The calls without those for metrics. One with a refused token has no identity; a header has its name instead."""
     for call in calls:
         if call.path.partition("?")[0] == _METRICS:
             continue

@@ -47,7 +47,7 @@ class Tape:
         """The calls so far, in the order of their numbers."""
         return tuple(sorted(self._calls.values(), key=lambda call: call.number))
 
-    def sent(
+    def record_request(
         self,
         method: str,
         path: str,
@@ -61,11 +61,11 @@ class Tape:
         self._calls[number] = Call(number, now, now, identity, method, path, headers, body, 0, _NO_HEADERS, "")
         return number
 
-    def has_body(self, number: int, body: str) -> None:
+    def record_body(self, number: int, body: str) -> None:
         """Record the body of a request that has been sent in parts."""
         self._calls[number] = replace(self._calls[number], body=body)
 
-    def answered(self, number: int, status: int, headers: Mapping[str, str], reply: str, *, at: int) -> None:
+    def record_reply(self, number: int, status: int, headers: Mapping[str, str], reply: str, *, at: int) -> None:
         """Record the reply to a request, received `at` that moment. A status of 0 means no reply."""
         call = self._calls[number]
         self._calls[number] = replace(
@@ -75,13 +75,13 @@ class Tape:
     def add(self, calls: Iterable[Call]) -> None:
         """Add calls that another tape has recorded by the same clock."""
         for call in calls:
-            self.keep(replace(call, number=self.next_number()))
+            self.record_call(replace(call, number=self.next_number()))
 
     def next_number(self) -> int:
         """The number of the next call."""
         return next(self._numbers)
 
-    def keep(self, call: Call) -> None:
+    def record_call(self, call: Call) -> None:
         """Record a call that has its reply already."""
         self._calls[call.number] = call
 

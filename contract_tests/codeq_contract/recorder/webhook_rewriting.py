@@ -66,6 +66,7 @@ class WebhookRewriter:
         return WEBHOOK_ORIGIN if self.advertised else NOWHERE
 
     def _recorded_path(self, url: str) -> str:
+        """The path of a webhook in the recording. A new URL gets the next number."""
         if url not in self._urls:
             self._urls.append(url)
         return f"/hook-{self._urls.index(url) + 1}"

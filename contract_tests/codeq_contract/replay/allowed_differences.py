@@ -94,8 +94,8 @@ class AllowedDifferences:
             return self.allows_trace(theirs, ours)
         return theirs == ours or (name == "content-type" and is_redirected and ours == ABSENT)
 
-    def note_trace(self, trace_parent: str) -> None:
-        """Note a trace that the caller named. Its id must not change."""
+    def keep_trace(self, trace_parent: str) -> None:
+        """Require that a trace which the caller named comes back with the same id."""
         match = _TRACE_PARENT.fullmatch(trace_parent)
         if match is not None:
             self._same_id(match[1], match[1])
@@ -110,6 +110,7 @@ class AllowedDifferences:
         return same_trace and same_span and their_ids[3] == our_ids[3]
 
     def _same_id(self, theirs: str, ours: str) -> bool:
+        """Whether these ids stand for each other. From now on they do if both are new."""
         return self._ours_of.setdefault(theirs, ours) == ours and self._theirs_of.setdefault(ours, theirs) == theirs
 
 

@@ -108,10 +108,10 @@ class _Player:
 
     async def _replay_call(self, call: Call) -> None:
         """Send the request of a call, and compare the reply; a long poll is compared when time has passed."""
-        ids, delays = self._values.ids(call), self._values.delays(call)
+        ids, delays = self._values.take_new_ids(call), self._values.delays(call)
         if ids or delays:
             await self._server.control.queue(ids, delays)
-        self._allowed.note_trace(call.headers.get("traceparent", ""))
+        self._allowed.keep_trace(call.headers.get("traceparent", ""))
         request = self._request(call)
         if may_be_long_poll(call):
             self._long_polls.append(_Pending(call, await self._server.start(request)))
@@ -153,6 +153,7 @@ class _Player:
                 self._differences.append(call_difference(pending.call, "time of the answer", theirs, ours))
 
     async def _finish(self, pending: _Pending) -> None:
+        """Compare the reply to a call, or note that none came within PATIENCE."""
         call = pending.call
         answered, _ = await asyncio.wait({pending.reply}, timeout=PATIENCE)
         if answered:

@@ -71,7 +71,7 @@ class RealTimeSession:
 
     def _replay(self, call: Call, threads: ThreadPoolExecutor) -> None:
         """Send the request of a call, and compare the reply; a long poll is compared when it ends."""
-        self._allowed.note_trace(call.headers.get("traceparent", ""))
+        self._allowed.keep_trace(call.headers.get("traceparent", ""))
         request = self._translation.request(call)
         if may_be_long_poll(call):
             self._long_polls.append((call, threads.submit(self.send, request)))

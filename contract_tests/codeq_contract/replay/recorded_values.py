@@ -28,8 +28,8 @@ class RecordedValues:
     header: Header
     _known_ids: set[str] = field(default_factory=set)
 
-    def ids(self, call: Call) -> list[str]:
-        """The ids that appear first in the reply to `call`, in their order."""
+    def take_new_ids(self, call: Call) -> list[str]:
+        """The ids that are new in the reply to `call`, in their order. Use it once for each call, in their order."""
         if call.method != "POST" or call.path not in _CREATING_PATHS:
             return []
         ids = [new for new in ids_in(call.reply) if new not in self._known_ids]

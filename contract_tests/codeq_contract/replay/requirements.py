@@ -56,7 +56,7 @@ class Requirements:
         return self._recording.end - self._recording.header.epoch > _LONGEST_BURST
 
     @cached_property
-    def own_server(self) -> bool:
+    def needs_own_server(self) -> bool:
         """Whether it sees what others do on the same server, or depends on how its tenants are written.
 
         Static tokens name tenants, and the claim `tid` is only in tokens that show which form a tenant has (G4).
@@ -80,7 +80,7 @@ class Requirements:
                 yield f"it needs {feature}"
         if "clean_up" not in driver.features and any(map(_cleans_up, self._recording.calls)):
             yield "it needs clean_up"
-        if self.own_server and not {"variants", "own_store"} <= driver.features:
+        if self.needs_own_server and not {"variants", "own_store"} <= driver.features:
             yield "it needs a server that nothing else uses"
         if "variants" not in driver.features:
             yield from self._differing_settings(driver)

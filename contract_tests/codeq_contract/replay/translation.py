@@ -101,7 +101,7 @@ class Translation:
 
     def _learn(self, call: Call, text: str) -> None:
         """Note the new ids of a reply, which come in the same order as in the recorded reply."""
-        theirs = self.values.ids(call)
+        theirs = self.values.take_new_ids(call)
         ours = [new for new in ids_in(text) if new not in self._theirs]
         for their_id, our_id in zip(theirs, ours, strict=False):
             self._ours[their_id], self._theirs[our_id] = our_id, their_id
@@ -110,7 +110,10 @@ class Translation:
         return _ID.sub(lambda found: self._ours.get(found[0], found[0]), text)
 
     def _recorded(self, text: str, their_text: str) -> str:
-        """A text of the server in the recording's names and times. A time that the recorded text has is a constant."""
+        """A text of the server in the recording's names and times. A time that the recorded text has is a constant.
+
+        The folder of artifacts in both is learned.
+        """
         ours, theirs = _ARTIFACTS.search(text), _ARTIFACTS.search(their_text)
         if ours is not None and theirs is not None:
             self._folders[ours[0]] = theirs[0]

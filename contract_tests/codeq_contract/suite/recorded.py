@@ -49,7 +49,7 @@ def differences(contract: CaseContext, recording: Recording) -> Sequence[Differe
 @contextmanager
 def _server(contract: CaseContext, requirements: Requirements) -> Iterator[CaseContext]:
     """The context on a server that is set up as the recorded one was."""
-    if requirements.own_server:
+    if requirements.needs_own_server:
         with contract.other_server(requirements.setup) as server:
             yield server
     elif "variants" in contract.driver.features:
@@ -60,7 +60,7 @@ def _server(contract: CaseContext, requirements: Requirements) -> Iterator[CaseC
 
 def _replay(contract: CaseContext, recording: Recording, requirements: Requirements) -> Sequence[Difference]:
     """As `differences`, on a server that is set up for the recording."""
-    prefix = "" if requirements.own_server else f"{contract.names.prefix}-"
+    prefix = "" if requirements.needs_own_server else f"{contract.names.prefix}-"
     callers = callers_of(recording, contract.driver, prefix)
     contract = replace(contract, driver=replace(contract.driver, tokens=callers.tokens))
     session = RealTimeSession(recording, contract.driver, contract.call, prefix, callers.subjects)

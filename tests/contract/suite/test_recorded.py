@@ -94,7 +94,9 @@ def test_what_no_other_server_of_main_shows_is_named(server_of_main: Driver) -> 
     ]
     assert lacks(server_of_main, "main/pebble/heartbeat_shortens"), "no reply shows the end that the heartbeat sets"
     assert lacks(server_of_main, "main/pebble/callback_gives_up") == []
-    assert Requirements(shipped("main/pebble/head_tenants")).own_server, "other names would have another form (G4)"
+    assert Requirements(shipped("main/pebble/head_tenants")).needs_own_server, (
+        "other names would have another form (G4)"
+    )
 
 
 def test_sessions_on_one_server_do_not_disturb_each_other(server: Driver) -> None:
