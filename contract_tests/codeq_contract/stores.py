@@ -35,8 +35,8 @@ class Store:
         """The exact moment from which a lease given exactly at `claimed` counts as expired."""
         if self.reaper:
             return (claimed + seconds * SECOND) // SECOND * SECOND
-        remaining = 999 if self.rounds else self.most_early - 1
-        return self.gone_from(claimed, seconds) - remaining * MILLISECOND
+        no_second_left = 999 if self.rounds else self.most_early - 1  # up to so many ms the `TTL` is 0 (K8)
+        return self.gone_from(claimed, seconds) - no_second_left * MILLISECOND
 
     def gone_from(self, claimed: int, seconds: int) -> int:
         """The exact moment from which no heartbeat revives that lease: its key is gone, or the reaper has looked."""

@@ -125,9 +125,9 @@ def leased(contract: CaseContext, seconds: int, *, at: int) -> tuple[dict[str, A
 
 
 def is_over(contract: CaseContext, task: dict[str, Any]) -> bool:
-    """Whether the next claim takes the task from its worker.
+    """Claim once more, and return whether that takes the task from its worker.
 
-    Each look spells the command in another way: main repairs the leases of a spelling only twice a second (Q1).
+    Each claim spells the command in another way: main repairs the leases of a spelling only twice a second (Q1).
     """
     look = len(contract.transcript)
     spelled = "".join(char.lower() if look >> place & 1 else char for place, char in enumerate(task["command"]))

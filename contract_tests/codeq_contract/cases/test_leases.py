@@ -167,7 +167,7 @@ def test_a_backoff_policy_decides_where_a_nack_names_no_delay(
 @needs("variants")
 @pytest.mark.parametrize(("policy", "least"), [("exp_equal_jitter", 512), ("exp_full_jitter", 0)])
 def test_jitter_is_drawn_from_the_whole_range(contract: CaseContext, policy: str, least: int) -> None:
-    """Of 24 delays all in one half of the range would be a chance of 1 to 8 million."""
+    """All of 24 delays are in one half of the range by chance once in 8 million runs."""
     settings = {"BACKOFF_POLICY": policy, "BACKOFF_BASE_SECONDS": "512", "BACKOFF_MAX_SECONDS": "100000"}
     with contract.server(settings) as server:
         delays = [server.worker.nack(server.leased()).json["delaySeconds"] for _ in range(24)]
@@ -178,7 +178,7 @@ def test_jitter_is_drawn_from_the_whole_range(contract: CaseContext, policy: str
 @checks("N6.6", "N6.7")
 @needs("variants")
 def test_full_jitter_is_drawn_from_both_ends_and_all_between(contract: CaseContext) -> None:
-    """That one of the two is missing in 24 delays would be a chance of 1 to 8 million."""
+    """One of the two is missing in 24 delays by chance once in 8 million runs."""
     settings = {"BACKOFF_POLICY": "exp_full_jitter", "BACKOFF_BASE_SECONDS": "1", "BACKOFF_MAX_SECONDS": "1"}
     with contract.server(settings) as server:
         delays = [server.worker.nack(server.leased()).json["delaySeconds"] for _ in range(24)]
@@ -189,7 +189,7 @@ def test_full_jitter_is_drawn_from_both_ends_and_all_between(contract: CaseConte
 @needs("variants")
 @pytest.mark.parametrize(("policy", "least"), [("exp_equal_jitter", 50), ("exp_full_jitter", 0)])
 def test_jitter_is_drawn_from_the_capped_range(contract: CaseContext, policy: str, least: int) -> None:
-    """Drawn from the whole range and capped then, nearly all delays would be the cap."""
+    """If delays were drawn from the whole range and then capped, nearly all would be the cap."""
     settings = {"BACKOFF_POLICY": policy, "BACKOFF_BASE_SECONDS": "512", "BACKOFF_MAX_SECONDS": "100"}
     with contract.server(settings) as server:
         delays = [server.worker.nack(server.leased()).json["delaySeconds"] for _ in range(24)]

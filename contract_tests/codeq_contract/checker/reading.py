@@ -52,6 +52,7 @@ def _bound(fields: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _OperationBase = tuple[int, str, int, int, str | None, str, str]
+"""What an `Operation` begins with: number, caller, sent, answered, worker, task id, refusal."""
 
 _REPLIES = json.JSONDecoder()
 _BODIES = json.JSONDecoder(object_pairs_hook=_bound)
@@ -105,7 +106,7 @@ class _CallReader:
         self.settings = settings
         self._texts = texts
         self.path = call.path.partition("?")[0]
-        self.caller_name = self._text(call.identity or "?")
+        self.caller_name = self._interned(call.identity or "?")
         #: What each event of this call begins with: see `Event`.
         self.when = (call.number, self.caller_name, call.sent, call.answered)
         self.caller = settings.callers.get(self.caller_name)
@@ -191,7 +192,7 @@ class _CallReader:
         error = self._error()
         if match is None:
             return []
-        task_id, verb = self._text(match[1]), match[2]
+        task_id, verb = self._interned(match[1]), match[2]
         if error in _NOT_FOUND:
             return [Missing(*self.when, task_id)]
         if verb and error == "result not found":
@@ -224,7 +225,7 @@ class _CallReader:
 
     def _operation(self, task_id: str, verb: str, refusal: str = "") -> Event:
         """The operation of a worker on one task. `verb` is the last part of the path."""
-        base = (*self.when, self._worker(), self._text(task_id), refusal)
+        base = (*self.when, self._worker(), self._interned(task_id), refusal)
         match verb:
             case "heartbeat":
                 extension = 0 if refusal else self._fields().get("extendseconds", 0)
@@ -255,11 +256,11 @@ class _CallReader:
             if error == "task not found":
                 yield Missing(*self.when, answer["taskId"])
                 continue
-            base = (*self.when, self._worker(), self._text(answer["taskId"]), error)
+            base = (*self.when, self._worker(), self._interned(answer["taskId"]), error)
             yield self._result(base, record, calls_back=calls_back, is_altered=is_altered)
 
     def _result(self, base: _OperationBase, record: Mapping[str, Any], *, calls_back: bool, is_altered: bool) -> Result:
-        status, completed_at = self._text(record.get("status", "")), record.get("completedAt", "")
+        status, completed_at = self._interned(record.get("status", "")), record.get("completedAt", "")
         return Result(*base, status, completed_at, calls_back, self._record(record), is_altered)
 
     def _is_altered(self) -> bool:
@@ -309,32 +310,32 @@ class _CallReader:
     def _error(self) -> str:
         """The text of the error. Empty if the reply does not come from the API."""
         error = self.reply.get("error") if isinstance(self.reply, dict) else None
-        return self._text(error) if isinstance(error, str) else ""  # gateways have objects there
+        return self._interned(error) if isinstance(error, str) else ""  # gateways have objects there
 
     def _task(self, shown: Mapping[str, Any]) -> TaskSnapshot:
-        """The task in a reply."""
-        get, text = shown.get, self._text
+        """The task in a reply, its texts interned. Only fields that a server may leave out have a default."""
+        get, interned = shown.get, self._interned
         return TaskSnapshot(
-            id=text(shown["id"]),
-            command=text(shown["command"]),
-            payload=text(shown["payload"]),
+            id=interned(shown["id"]),
+            command=interned(shown["command"]),
+            payload=interned(shown["payload"]),
             priority=get("priority", 0),
-            webhook=text(get("webhook", "")),
-            status=text(shown["status"]),
-            location=text(get("lastKnownLocation", "")),
-            worker=text(get("workerId", "")),
+            webhook=interned(get("webhook", "")),
+            status=interned(shown["status"]),
+            location=interned(get("lastKnownLocation", "")),
+            worker=interned(get("workerId", "")),
             attempts=get("attempts", 0),
             max_attempts=get("maxAttempts", 0),
-            tenant=text(get("tenantId", "")),
-            created_at=text(shown["createdAt"]),
+            tenant=interned(get("tenantId", "")),
+            created_at=interned(shown["createdAt"]),
         )
 
     def _record(self, shown: Mapping[str, Any]) -> str:
         """The record of a result, in a form that can be compared."""
-        return self._text(_RECORDS.encode(shown))
+        return self._interned(_RECORDS.encode(shown))
 
-    def _text(self, text: str) -> str:
-        """An equal text, which is kept once."""
+    def _interned(self, text: str) -> str:
+        """The stored copy of an equal text, so that each text is in memory once."""
         return self._texts.setdefault(text, text)
 
 

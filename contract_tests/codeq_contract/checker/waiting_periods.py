@@ -113,12 +113,14 @@ class WaitingPeriods:
         return WaitingPeriod(lease.delivery, cause, ready_from, ready_by, leaves_from, delayed, lease.next_delivery)
 
     def _given_back(self, operation: Operation) -> tuple[int, int]:
+        """When the task is ready after an operation gave it back, at the earliest and at the latest."""
         if isinstance(operation, Nack):
             delay = operation.delay * SECOND
             return max(operation.sent, operation.sent + delay - SECOND - GRAIN), operation.answered + delay
         return operation.sent, operation.answered
 
     def _expired(self, lease: Lease, repair: Claim | None) -> tuple[int, int]:
+        """As `_given_back`, after an expiry: when the backoff is over, whose end the server cuts to the second."""
         shortest, longest = self.settings.backoff(lease.attempts)
         dies = lease.attempts + 1 >= lease.delivery.task.max_attempts  # N4
         ready_by = FOREVER if repair is None or dies else repair.answered + longest * SECOND

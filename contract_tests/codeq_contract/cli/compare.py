@@ -155,7 +155,7 @@ def _show_progress(console: Console, status: Status, outcome: Outcome) -> None:
     text = _summary(outcome)
     if console.is_terminal:
         status.update(text)
-    elif outcome.requests // _LINE_AFTER > (outcome.requests - outcome.last) // _LINE_AFTER:
+    elif outcome.requests // _LINE_AFTER > (outcome.requests - outcome.requests_of_last) // _LINE_AFTER:
         console.print(text, markup=False)
 
 

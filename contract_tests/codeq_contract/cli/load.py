@@ -27,7 +27,7 @@ from codeq_contract.suite.options import Options, OptionsError, suite_options
 from .load_display import LoadDisplay
 from .output import CannotRunError, Number, background_output, counted
 
-_CUT = 3
+_NOT_DRAINED = 3
 _SEEDS = 2**32
 
 _DEFAULTS = Load()
@@ -94,7 +94,7 @@ def load_target(*, out: Path, **given: Any) -> None:
     except (BrokenLoadError, LostProcessError, OptionsError, NotRunError, OSError) as error:
         raise CannotRunError(str(error)) from None
     click.echo(f"{out}: {_size_of(recording)}, {_end_of(recording)}")
-    sys.exit(0 if recording.header.drained else _CUT)
+    sys.exit(0 if recording.header.drained else _NOT_DRAINED)
 
 
 def _size_of(recording: Recording) -> str:

@@ -64,7 +64,10 @@ class Containers:
 
     @classmethod
     def of(cls, image: str, store: str, profile: str = "", receiver: str = "", version: str = "") -> Containers:
-        """Find the engine, and the profile of the store unless one is given. Raises NotRunError without an engine."""
+        """Find the engine, and the profile of the store unless one is given. Raises NotRunError without an engine.
+
+        It sets variables of this process for docker and testcontainers.
+        """
         # docker and testcontainers use the proxies of the environment, also for an engine on this machine.
         os.environ.update(with_direct_loopback(os.environ))
         # The reaper of testcontainers is another image, which may be missing. Our contexts stop what they start.

@@ -20,7 +20,7 @@ TIMEOUT = 90.0
 #: Seconds that an idle connection is kept. Servers close one after 5 or more, and a request sent just then is lost.
 KEEPALIVE = 2.0
 
-#: What the parser raises. A change of the protocol is asked for by no request.
+#: What the parser raises: for what is no HTTP, and for a change of the protocol, which no request asks for.
 _NOT_HTTP = (httptools.HttpParserError, httptools.HttpParserUpgrade)
 
 _CLOSED = "the server closed the connection"

@@ -148,7 +148,7 @@ class _Preflight:
                 return
         tenants: dict[str, str] = {}
         for producer, worker in self._pairs():
-            problem = self._task(producer, worker, tenants)
+            problem = self._try_task(producer, worker, tenants)
             if problem:
                 yield problem
                 return
@@ -175,8 +175,8 @@ class _Preflight:
         reply = self.driver.call(Request("POST", self._scopes()[scope], worker, _NO_BODY))
         return reply.status == HTTPStatus.FORBIDDEN and _MISSING_SCOPE in reply.text
 
-    def _task(self, producer: str, worker: str, tenants: dict[str, str]) -> str:
-        """Create, claim and complete a task. Returns what does not work."""
+    def _try_task(self, producer: str, worker: str, tenants: dict[str, str]) -> str:
+        """Create, claim and complete a task, and note its tenant in `tenants`. Returns what does not work."""
         command = self.names.command()
         created = self._post(TASKS, producer, {"command": command, "payload": {}})
         if created.status != HTTPStatus.ACCEPTED:

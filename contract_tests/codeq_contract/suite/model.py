@@ -28,7 +28,11 @@ class UndecidedError(Exception):
 
 @dataclass(slots=True)
 class ModelTask:
-    """A task in the model. `expired` and `gone` belong to its lease, `due` is the end of its delay."""
+    """A task in the model. The spans are moments that are not known exactly.
+
+    From `lease_over` on a claim counts its lease as expired, from `lease_lost` on no heartbeat revives it (K8, H3). At
+    `due` its delay ends.
+    """
 
     id: str
     command: int
@@ -38,8 +42,8 @@ class ModelTask:
     attempts: int = 0
     worker: str = ""
     status: str = "PENDING"
-    expired: Span | None = None
-    gone: Span | None = None
+    lease_over: Span | None = None
+    lease_lost: Span | None = None
     due: Span | None = None
 
 
@@ -74,8 +78,8 @@ class Model:
     def _judge_reaper(self, replies: Sequence[Reply]) -> None:
         """Raises UndecidedError if a lease may have ended, on a store whose reaper looks at unknown moments (P1)."""
         returned = max(reply.returned for reply in replies)
-        leased = [task.expired for task in self._tasks.values() if task.expired is not None]
-        if self._time_bounds.store.reaper and any(returned >= expired.earliest for expired in leased):
+        ends = [task.lease_over for task in self._tasks.values() if task.lease_over is not None]
+        if self._time_bounds.store.reaper and any(returned >= end.earliest for end in ends):
             raise UndecidedError
 
     def _create(self, step: Create, reply: Reply, task_id: str) -> None:
@@ -119,7 +123,7 @@ class Model:
             self._waiting.remove(task.id)
             task.where, task.status, task.worker = LEASED, "IN_PROGRESS", worker
             task.attempts += 1
-            self._lease(task, called, returned, step.lease)
+            self._give_lease(task, called, returned, step.lease)
             self._compare(task, reply)
 
     def _repair(self, command: int, called: int, returned: int) -> None:
@@ -130,13 +134,16 @@ class Model:
             self._no_other_order(task, due)
             task.where, task.due = PENDING, None
             self._waiting.append(task.id)
-        expired = [task for task in tasks if task.expired is not None and _over(task.expired, called, returned)]
-        if self._repairs_leases(command, called, returned, matters=bool(expired)):
+        expired = [task for task in tasks if task.lease_over is not None and _over(task.lease_over, called, returned)]
+        if self._note_repair(command, called, returned, matters=bool(expired)):
             for task in expired:
                 self._send_back(task, called, returned, self._settings.backoff_base)
 
-    def _repairs_leases(self, command: int, called: int, returned: int, *, matters: bool) -> bool:
-        """Whether a claim repairs leases, or comes too soon after one that did (Q1). Raises UndecidedError."""
+    def _note_repair(self, command: int, called: int, returned: int, *, matters: bool) -> bool:
+        """Note the repair of leases by a claim. Returns False if the claim comes too soon after one that repaired (Q1).
+
+        Raises UndecidedError if that is not known and it `matters`.
+        """
         interval = self._time_bounds.repair_interval
         last = self._repaired.get(command)
         if not interval or last is None or called - last.latest > interval + self._time_bounds.skew:
@@ -152,12 +159,12 @@ class Model:
         """Raises UndecidedError if tasks of one queue may be due in either order."""
         if self._time_bounds.exact or task.due is None:
             return
-        for other in others:
-            rival = other is not task and other.due is not None and other.priority == task.priority
-            if rival and other.due is not None and other.due.earliest <= task.due.latest:
-                raise UndecidedError
+        rivals = [other for other in others if other is not task and other.priority == task.priority]
+        if any(rival.due is not None and rival.due.earliest <= task.due.latest for rival in rivals):
+            raise UndecidedError
 
     def _in_order(self, commands: Sequence[int]) -> list[str]:
+        """The ids of the waiting tasks in the order in which claims of these commands get them (K4)."""
         waiting = [self._tasks[task_id] for task_id in self._waiting]
         return [
             task.id
@@ -165,14 +172,14 @@ class Model:
             for task in sorted((each for each in waiting if each.command == command), key=lambda each: -each.priority)
         ]
 
-    def _lease(self, task: ModelTask, called: int, returned: int, seconds: int) -> None:
-        task.expired = self._time_bounds.lease_end(called, returned, seconds)
-        task.gone = self._time_bounds.lease_gone(called, returned, seconds)
+    def _give_lease(self, task: ModelTask, called: int, returned: int, seconds: int) -> None:
+        task.lease_over = self._time_bounds.lease_end(called, returned, seconds)
+        task.lease_lost = self._time_bounds.lease_gone(called, returned, seconds)
 
     def _send_back(self, task: ModelTask, called: int, returned: int, delay: int) -> None:
         """Requeue a task after a NACK or an expiry (N2, N4, N5)."""
         task.attempts += 1
-        task.worker, task.expired, task.gone = "", None, None
+        task.worker, task.lease_over, task.lease_lost = "", None, None
         if task.attempts >= task.max_attempts:
             task.where, task.status = DEAD, "FAILED"
         else:
@@ -194,16 +201,17 @@ class Model:
         called, returned = reply.called, reply.returned
         match step.action:
             case "heartbeat":
-                if task.gone is not None and not _over(task.gone, called, returned):
-                    self._lease(task, called, returned, step.seconds)
+                if task.lease_lost is not None and not _over(task.lease_lost, called, returned):
+                    self._give_lease(task, called, returned, step.seconds)
             case "abandon":
-                task.where, task.status, task.worker, task.expired, task.gone = PENDING, "PENDING", "", None, None
+                task.where, task.status, task.worker = PENDING, "PENDING", ""
+                task.lease_over, task.lease_lost = None, None
                 self._waiting.append(task.id)
             case "nack":
                 self._send_back(task, called, returned, step.seconds or self._settings.backoff_base)
                 _must_be("dlq" if task.where == DEAD else "requeued", reply.json["status"], "a NACK (N2)")
             case _:
-                task.where, task.worker, task.expired, task.gone = ENDED, "", None, None
+                task.where, task.worker, task.lease_over, task.lease_lost = ENDED, "", None, None
                 task.status = "COMPLETED" if step.action == "complete" else "FAILED"
 
     def _compare(self, task: ModelTask, reply: Reply) -> None:

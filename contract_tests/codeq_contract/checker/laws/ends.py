@@ -31,9 +31,9 @@ def activity_after_end(history: History) -> Iterator[Violation]:
 
 
 def _undoing(task: TaskHistory, end: Event, event: Event) -> Sequence[Event]:
-    """The renewals of which one has undone the end: the server read the task before it and wrote it back afterwards.
+    """The renewals, one of which may have undone the end: the server read the task before it and wrote it back after.
 
-    No clause has this race. After Z1, a claim has counted an attempt.
+    No clause has this race. It is not Z1, in which a claim has counted one more attempt.
     """
     if not isinstance(event, Observation):
         return ()

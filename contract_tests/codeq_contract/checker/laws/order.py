@@ -81,7 +81,11 @@ def _overtakings_in_batches(periods: Sequence[WaitingPeriod], history: History) 
 
 
 def _leaves_out_of_order(batch: Sequence[WaitingPeriod]) -> bool:
-    """Whether some task of a batch create was claimed before an earlier one. One pass instead of all pairs."""
+    """Whether some task of a batch create was claimed before an earlier one. One pass instead of all pairs.
+
+    It goes from the last item to the first. `earliest` is the first answer of a claim that got a later item, `places`
+    are the first places of later items in the replies to claims.
+    """
     earliest = FOREVER
     places: dict[int, int] = {}
     for period in sorted(batch, key=lambda period: period.origin.position, reverse=True):

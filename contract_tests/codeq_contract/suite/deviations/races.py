@@ -111,7 +111,7 @@ def _copied(transcript: _Transcript) -> Iterator[Calls]:
 
 
 def _redelivered(transcript: _Transcript) -> Iterator[Calls]:
-    """A claim with a task, a result or a NACK after which it does not wait, and a later claim with it."""
+    """A claim that got a task, its result or NACK, after which no claim may get it, and a claim that got it again."""
     for task_id, deliveries in transcript.deliveries.items():
         ends = transcript.accepted(task_id, "result", "nack")
         for first, again in combinations(deliveries, 2):
