@@ -54,7 +54,7 @@ class Wires(Protocol):
         """Let a segment arrive at the other end after a while."""
 
     def forget(self, end: ConnectionEnd) -> None:
-        """An end is closed."""
+        """Called by an end that takes part no more."""
 
     def has_power(self, host: str) -> bool:
         """Whether a host is on."""
@@ -83,7 +83,7 @@ class ConnectionEnd(asyncio.Transport):
         self._inbox: deque[Segment] = deque()
         self._is_reading = True
         self._is_closing = False
-        #: It takes part no more. An end that is silent does not even answer.
+        #: Whether it takes part no more. A silent one, whose host has lost its power, does not even answer.
         self._is_over = self._is_silent = False
         self._has_sent_fin = False
         #: Whether the peer sends no more, or the connection is broken.
@@ -142,19 +142,20 @@ class ConnectionEnd(asyncio.Transport):
         elif owner.runs:
             owner.run(self._context, function, *args)
         else:
-            self._loop.call_soon(function, *args, context=self._context)
+            self._loop.call_soon(function, *args, context=self._context)  # the loop lets its owner keep it
 
     def _read(self) -> None:
         while self._inbox and self._is_reading and not (self._is_over or self._is_closing):
             segment = self._inbox.popleft()
             try:
-                self._take(segment)
+                self._deliver(segment)
             except Exception as error:  # noqa: BLE001 - as asyncio's transports
                 text = "Fatal error: protocol.data_received() call failed."
                 self._loop.call_exception_handler({"message": text, "exception": error, "transport": self})
                 self._lose(error)
 
-    def _take(self, segment: Segment) -> None:
+    def _deliver(self, segment: Segment) -> None:
+        """Give a segment to the protocol."""
         if isinstance(segment, bytes):
             self.peer.was_read(len(segment))
             self._protocol.data_received(segment)
@@ -221,7 +222,7 @@ class ConnectionEnd(asyncio.Transport):
             self._loop.call_soon(self._lose, None, context=self._context)
 
     def abort(self) -> None:
-        """Close the connection at once."""
+        """As `close`: what was written is under way already."""
         self.close()
 
     def is_closing(self) -> bool:
@@ -279,6 +280,7 @@ class ConnectionEnd(asyncio.Transport):
         self.wires.forget(self)
 
     def _end_on_the_wire(self) -> None:
+        """Tell the peer that this end is closed: by a reset if that is wanted or if data is unread, else by a FIN."""
         if self.resets_at_close or any(isinstance(segment, bytes) for segment in self._inbox):
             self.wires.carry(self, Mark.RST)
         elif not self._has_sent_fin:

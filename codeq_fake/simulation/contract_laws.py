@@ -49,19 +49,19 @@ Judge: TypeAlias = Callable[[Iterable[Mapping[str, Any]]], Iterable[BrokenLaw]]
 
 @cache
 def judges() -> tuple[Judge, ...]:
-    """What other packages have to say on a recording. They are loaded at the first use."""
+    """The functions by which other packages judge a recording. They are loaded at the first use."""
     return tuple(entry.load() for entry in entry_points(group=GROUP))
 
 
 def contract_is_kept(evidence: Evidence) -> Iterator[Violation]:
-    """The server keeps the contract. What looks like a breach is a race of the real server, or done by hand."""
+    """The server keeps the contract. What looks like a violation may be a race of the real server, or done by hand."""
     for judge in judges():
         for broken in judge(evidence.recording):
-            if _is_clear(evidence, broken.tasks):
+            if _is_all_recorded(evidence, broken.tasks):
                 yield Violation(broken.law, broken.text, tuple(broken.tasks), _race(evidence, broken))
 
 
-def _is_clear(evidence: Evidence, tasks: Sequence[str]) -> bool:
+def _is_all_recorded(evidence: Evidence, tasks: Sequence[str]) -> bool:
     """Whether all that happened to the tasks is in the recording.
 
     A test may change tasks by hand. A server that is killed may have changed one without a reply.
@@ -72,11 +72,14 @@ def _is_clear(evidence: Evidence, tasks: Sequence[str]) -> bool:
     events = [event["what"] for task_id in tasks for event in evidence.leases.history(task_id, inf)]
     by_hand = any(what.endswith(_BY_HAND) for what in events)
     is_skewed = any("clock_skew" in request.faults for request in touching)
-    return is_known and not by_hand and not is_skewed and all(map(evidence.leases.is_answered, tasks))
+    return is_known and not by_hand and not is_skewed and all(map(evidence.leases.is_answered_throughout, tasks))
 
 
 def _race(evidence: Evidence, broken: BrokenLaw) -> str:
-    """The race that the fake has brought about on the tasks, or on the requests that show the breach, before it."""
+    """The last race on the tasks, or on the requests that show the violation, before its last request was answered.
+
+    Empty if there was none.
+    """
     last = max(broken.requests, default=inf)
     earlier = [request for request in evidence.requests if request.n <= last]
     until = max((request.answered - evidence.started_at for request in earlier), default=0) / _SECOND

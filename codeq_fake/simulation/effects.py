@@ -83,7 +83,7 @@ class Effects:
     def assert_under_lease(self) -> None:
         """Fail if a host did something for a task that it did not hold at that moment.
 
-        A lease that the server took away by a race, or with a task that was deleted, is no reason.
+        An effect is excused if a race or a deletion had taken the task away: see `is_excused`.
         """
         __tracebackhide__ = True
         wrong = self.without_lease()
@@ -109,7 +109,7 @@ def _without_repeats(entries: Iterable[Effect]) -> list[Effect]:
 
 
 def why_not_held(leases: Leases, entry: Effect) -> str:
-    """Why the effect's host did not hold its task, such as `after its lease was over`. Empty if it did."""
+    """Why the effect's host did not hold its task: `although its lease was over at 9.0 s`. Empty if it did."""
     if not entry.task or entry.host == TEST or leases.is_held(entry.task, entry.host, entry.at):
         return ""
     history = leases.history(entry.task, entry.at)
@@ -130,4 +130,8 @@ def is_excused(leases: Leases, entry: Effect) -> bool:
     claim.
     """
     is_gone = not leases.history(entry.task, entry.at)
-    return is_gone or leases.race(entry.task, entry.at) != "" or leases.is_ended_late(entry.task, entry.host, entry.at)
+    return (
+        is_gone
+        or leases.race(entry.task, entry.at) != ""
+        or leases.is_ended_by_earlier_claim(entry.task, entry.host, entry.at)
+    )

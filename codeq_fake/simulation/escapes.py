@@ -66,7 +66,7 @@ class Sentry:
 
 
 def _is_importing() -> bool:
-    """Whether a module is being loaded: what that does to the machine, it does once in a process."""
+    """Whether a module is being loaded. That may use the machine, since it happens only once in a process."""
     frame = currentframe()
     while frame is not None and frame.f_code.co_filename != _IMPORT:
         frame = frame.f_back

@@ -171,7 +171,7 @@ class Host:
     # Ends.
 
     def end(self, how: End) -> None:
-        """The process is over. After the run all processes are to run: they are cancelled, and must be able to end."""
+        """End the process. After the run this does nothing: then all processes run, so that they can be cancelled."""
         incarnation = self._incarnation
         if incarnation is not None and incarnation.is_alive and not self._around.is_over:
             incarnation.finish(how)

@@ -1,7 +1,7 @@
 """An incarnation: one life of a process on a host, from its start to its end.
 
-What runs for it is told by a context variable. It is the incarnation and not the host: after a restart, nothing of the
-process before may run on, not even a `finally`.
+A context variable says for which incarnation code runs. It holds the incarnation and not the host: after a restart,
+nothing of the process before may run on, not even a `finally`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class ProcessHost(Protocol):
     wrong_by: float
 
     def exited(self, reason: SystemExit) -> None:
-        """The process wants to end."""
+        """Called when the process has called `sys.exit`."""
 
     def signal(self, number: int) -> None:
         """Send a signal to the process."""
 
     def end(self, how: End) -> None:
-        """The process is over."""
+        """End the process."""
 
 
 class Incarnation:
@@ -51,15 +51,16 @@ class Incarnation:
 
     def __init__(self, host: ProcessHost, loop: OwnedLoop) -> None:
         self.host = host
+        #: How it ended, None while it is alive.
         self.end: End | None = None
-        #: Whether it is alive, and neither stands still nor is blocked by its own code.
+        #: Whether it is alive, and neither paused nor blocked by its own code. The loop reads it for each callback.
         self.runs = True
         #: Handlers by the number of their signal.
         self.signal_handlers: dict[int, Any] = {}
         #: For how long code has blocked the event loop in the callback that runs (s).
         self.blocked_for = 0.0
         self._loop = loop
-        self._stands_still = False
+        self._is_paused = False
         self._is_blocked = False
         self._kept: list[asyncio.Handle] = []
 
@@ -68,21 +69,21 @@ class Incarnation:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not ended. It may stand still."""
+        """Whether it has not ended. It may be paused."""
         return self.end is None
 
     # What the loop asks.
 
     def keep(self, handle: asyncio.Handle) -> None:
-        """Keep a callback until the process runs again. A dead process keeps the steps of its tasks only.
+        """Keep a callback until the process runs again.
 
-        At the end of a run it is revived for them, so that each task can be cancelled.
+        Of a dead process only the steps of its tasks are kept, so that they can be cancelled after `revive`.
         """
         if self.end is None or is_step(handle):
             self._kept.append(handle)
 
     def stand_still_while_blocked(self) -> None:
-        """Run nothing for as long as the callback that has just run slept."""
+        """Run nothing for as long as the callback that has just run has blocked the loop, as `time.sleep` does."""
         seconds, self.blocked_for = self.blocked_for, 0.0
         self._is_blocked = True
         self.runs = False
@@ -95,7 +96,7 @@ class Incarnation:
     # What is done to it.
 
     def run(self, context: Context, function: Callable[..., object], *args: Any) -> None:
-        """Call a function for this process, which runs now."""
+        """Call a function as a callback of this process, which must be one that `runs`."""
         try:
             context.run(function, *args)
         except SystemExit as reason:
@@ -104,24 +105,24 @@ class Incarnation:
             self.stand_still_while_blocked()
 
     def finish(self, how: End) -> None:
-        """The process is over."""
+        """Mark the process as ended: from now on nothing of it runs."""
         self.end = how
         self.runs = False
 
     def pause(self) -> None:
         """Run nothing until `resume`."""
-        self._stands_still = True
+        self._is_paused = True
         self.runs = False
 
     def resume(self) -> None:
-        """Run on, with all that came meanwhile."""
-        self._stands_still = False
+        """End a pause, and run all that came meanwhile."""
+        self._is_paused = False
         self._go_on()
 
     def revive(self) -> None:
-        """At the end of a run: let its tasks be cancelled."""
+        """At the end of a run: let callbacks run again, also of a dead process, so that its tasks can be cancelled."""
         self.end = None
-        self._stands_still = self._is_blocked = False
+        self._is_paused = self._is_blocked = False
         self._go_on()
 
     def _unblock(self) -> None:
@@ -129,7 +130,8 @@ class Incarnation:
         self._go_on()
 
     def _go_on(self) -> None:
-        self.runs = self.end is None and not (self._stands_still or self._is_blocked)
+        """Run what was kept, unless the process is dead, still paused or still blocked."""
+        self.runs = self.end is None and not (self._is_paused or self._is_blocked)
         if self.runs:
             kept, self._kept = self._kept, []
             self._loop.run_again(kept)

@@ -38,8 +38,8 @@ _EVENTS: Mapping[str, tuple[str, ...]] = {
 }
 _OF_REQUESTS = frozenset(what for words in _EVENTS.values() for what in words)
 _NO_REPLY = 0
-#: The statuses of requests that may have been carried out.
-_CARRIED_OUT = (200, _NO_REPLY)
+#: The statuses of requests that were carried out, or may have been.
+_PERHAPS_CARRIED_OUT = (200, _NO_REPLY)
 _SETS_LEASE = ("claim", "claim_batch", "heartbeat")
 
 
@@ -64,7 +64,7 @@ class Leases:
         self._tasks = {task.id: task for task in tasks}
         self._times = {task.id: [self.moment(event["at"]) for event in task.history] for task in self._tasks.values()}
         #: (number of a request, task) -> when it was carried out.
-        self._carried_out: dict[tuple[int, str], float] = {}
+        self._carried_out_at: dict[tuple[int, str], float] = {}
         #: The events of requests: task, and the event's number in its history -> when the request had arrived.
         self._arrived: dict[tuple[str, int], float] = {}
         #: Task -> since when the server promised which end of its lease.
@@ -82,14 +82,14 @@ class Leases:
                     self._arrived[touched.id, index] = (request.arrived - started_at) / _SECOND
                     if request.status != _NO_REPLY:
                         self._answered.add((touched.id, index))
-                    moment = self._carried_out[request.n, touched.id] = self._times[touched.id][index]
+                    moment = self._carried_out_at[request.n, touched.id] = self._times[touched.id][index]
                     if request.operation in _SETS_LEASE:
                         end = (touched.lease_until - started_at) / _SECOND
                         insort(self._ends.setdefault(touched.id, []), (moment, end))
 
     def _event_of(self, request: Request, task_id: str, taken: AbstractSet[tuple[str, int]]) -> int | None:
         """The number of the event with which a request changed a task: the first that fits and is not taken."""
-        words = _EVENTS.get(request.operation, ()) if request.status in _CARRIED_OUT else ()
+        words = _EVENTS.get(request.operation, ()) if request.status in _PERHAPS_CARRIED_OUT else ()
         received = (request.at - self._started_at) / _SECOND
         events = self._tasks[task_id].history if task_id in self._tasks and words else ()
         for index, event in enumerate(events):
@@ -98,13 +98,13 @@ class Leases:
                 return index
         return None
 
-    def carried_out(self, request: Request, task_id: str) -> float:
-        """When a request changed a task, or when it was received if it changed nothing."""
+    def carried_out_at(self, request: Request, task_id: str) -> float:
+        """When a request changed a task (s), or when it was received if it changed nothing."""
         received = (request.at - self._started_at) / _SECOND
-        return self._carried_out.get((request.n, task_id), received)
+        return self._carried_out_at.get((request.n, task_id), received)
 
-    def is_answered(self, task_id: str) -> bool:
-        """Whether each event of a task that a request causes belongs to one that was answered."""
+    def is_answered_throughout(self, task_id: str) -> bool:
+        """Whether all events of a task that come from requests come from known requests that were answered."""
         return all(
             event["what"] not in _OF_REQUESTS or (task_id, index) in self._answered
             for index, event in enumerate(self.history(task_id, inf))
@@ -128,12 +128,11 @@ class Leases:
         claims = [event for event in history if event["what"] == "claimed"]
         return bool(claims) and claims[-1]["by"] == worker and at < self.end(task_id, at)
 
-    def is_ended_late(self, task_id: str, worker: str, at: float) -> bool:
-        """Whether a worker's result has ended a task by a moment, and had arrived before the worker claimed it again.
+    def is_ended_by_earlier_claim(self, task_id: str, worker: str, at: float) -> bool:
+        """Whether a result for an earlier claim of a worker has ended the same worker's later claim by a moment.
 
-        In a world, requests with a result are given as if they had arrived when they were sent.
-
-        The server knows the holder of a task by its token only, so a result of an earlier claim ends the later one.
+        The server accepts it, since it knows the holder of a task by its token only. Such a result was sent before the
+        later claim: `Server.as_sent` gives requests with a result as if they had arrived when they were sent.
         """
         history = self.history(task_id, at)
         if not history or history[-1]["what"] not in _EVENTS["submit"] or history[-1]["by"] != worker:

@@ -22,8 +22,8 @@ class LightTransport(httpx.AsyncBaseTransport):
         """Send a request, and return its reply. Raises httpx.TransportError."""
         timeouts = request.extensions.get("timeout", {})
         address = request.url.host, request.url.port or 80
-        connection = self._taken(address) or await self._connected(address, timeouts.get("connect"))
-        content = _written(request, await request.aread())
+        connection = self._take_idle(address) or await self._connect(address, timeouts.get("connect"))
+        content = _encoded(request, await request.aread())
         try:
             async with asyncio.timeout(timeouts.get("read")):
                 response = await connection.exchange(content)
@@ -43,8 +43,8 @@ class LightTransport(httpx.AsyncBaseTransport):
                 connection.close()
         self._idle.clear()
 
-    async def _connected(self, address: tuple[str, int], seconds: float | None) -> _Connection:
-        """A new connection. Raises httpx.ConnectError or httpx.ConnectTimeout."""
+    async def _connect(self, address: tuple[str, int], seconds: float | None) -> _Connection:
+        """Open a new connection. Raises httpx.ConnectError or httpx.ConnectTimeout."""
         try:
             async with asyncio.timeout(seconds):
                 _, connection = await asyncio.get_running_loop().create_connection(_Connection, *address)
@@ -54,8 +54,8 @@ class LightTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(str(error)) from error
         return connection
 
-    def _taken(self, address: tuple[str, int]) -> _Connection | None:
-        """An idle connection that is still open."""
+    def _take_idle(self, address: tuple[str, int]) -> _Connection | None:
+        """Take an idle connection that is still open, None if there is none."""
         idle = self._idle.get(address, [])
         while idle:
             connection = idle.pop()
@@ -71,27 +71,27 @@ class _Connection(asyncio.Protocol):
         self.is_open = False
         self._transport: Any = None
         self._parser = httptools.HttpResponseParser(self)
-        self._answered: asyncio.Future[httpx.Response] | None = None
+        self._reply: asyncio.Future[httpx.Response] | None = None
         self._headers: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
 
     @property
     def is_busy(self) -> bool:
         """Whether it waits for a reply."""
-        return self._answered is not None
+        return self._reply is not None
 
     async def exchange(self, content: bytes) -> httpx.Response:
         """Send a request, and wait for its reply. Raises httpx.TransportError."""
-        self._answered = asyncio.get_running_loop().create_future()
+        self._reply = asyncio.get_running_loop().create_future()
         self._transport.write(content)
-        response = await self._answered
-        self._answered = None
+        response = await self._reply
+        self._reply = None
         return response
 
     def close(self) -> None:
         """Close it."""
         self.is_open = False
-        self._answered = None
+        self._reply = None
         self._transport.close()
 
     # What asyncio calls.
@@ -117,8 +117,8 @@ class _Connection(asyncio.Protocol):
             self._fail(httpx.ReadError(str(exc)))
 
     def _fail(self, error: httpx.TransportError) -> None:
-        if self._answered is not None and not self._answered.done():
-            self._answered.set_exception(error)
+        if self._reply is not None and not self._reply.done():
+            self._reply.set_exception(error)
 
     # What the parser calls.
 
@@ -136,14 +136,14 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """It is complete."""
-        if self._answered is not None and not self._answered.done():
+        if self._reply is not None and not self._reply.done():
             content = httpx.ByteStream(b"".join(self._parts))
             status = self._parser.get_status_code()
             self.is_open = self.is_open and self._parser.should_keep_alive()
-            self._answered.set_result(httpx.Response(status, headers=self._headers, stream=content))
+            self._reply.set_result(httpx.Response(status, headers=self._headers, stream=content))
 
 
-def _written(request: httpx.Request, body: bytes) -> bytes:
-    """A request as bytes."""
+def _encoded(request: httpx.Request, body: bytes) -> bytes:
+    """A request as the bytes of HTTP/1.1."""
     head = b"%b %b HTTP/1.1\r\n" % (request.method.encode(), request.url.raw_path)
     return b"".join((head, *(b"%b: %b\r\n" % header for header in request.headers.raw), b"\r\n", body))

@@ -31,7 +31,7 @@ class LightConnection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
-        self._idle: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = b""
@@ -44,7 +44,7 @@ class LightConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The client has connected."""
         self._transport = transport
-        self._idle = self._loop.call_later(DEFAULT_LIMITS.head_seconds, transport.close)
+        self._idle_timer = self._loop.call_later(DEFAULT_LIMITS.head_seconds, transport.close)
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request have come."""
@@ -103,12 +103,12 @@ class LightConnection(asyncio.Protocol):
         elif self._waiting:
             self._begin_next()
         else:
-            self._idle = self._loop.call_later(_idle_seconds(), self._transport.close)
+            self._idle_timer = self._loop.call_later(_idle_seconds(), self._transport.close)
 
     def _stop_idling(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-            self._idle = None
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
 
     def _scope(self) -> Scope:
         path, _, query = self._url.partition(b"?")
@@ -130,7 +130,7 @@ class LightConnection(asyncio.Protocol):
 
 
 def _idle_seconds() -> float:
-    """How long a connection may be idle. Uvicorn's server looks each second, too."""
+    """How long a connection may be idle (s): up to a second more than the limit, as uvicorn looks once a second."""
     return DEFAULT_LIMITS.idle_seconds + random.random()  # noqa: S311 - of the world, by its seed
 
 

@@ -94,7 +94,7 @@ class SimulatedLoop(OwnedLoop, VirtualTimeLoop):
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
         """Call the function in this thread at a drawn moment. If it sleeps, its result is there that much later."""
         future = self.create_future()
-        self.call_later(self._random.uniform(0, _LONGEST_TURN), _call, self, future, func, args)
+        self.call_later(self._random.uniform(0, _LONGEST_TURN), _call_as_thread, self, future, func, args)
         return future
 
     async def shutdown_default_executor(self, *args: Any, **options: Any) -> None:
@@ -134,7 +134,7 @@ class SimulatedLoop(OwnedLoop, VirtualTimeLoop):
         if sock is None:
             transport = await self._network.connect(await self._network.resolve(host), int(port))
         else:
-            transport = self._network.taken_from(sock)
+            transport = self._network.take_from(sock)
         protocol = protocol_factory()
         transport.start(protocol)
         return transport, protocol
@@ -170,10 +170,10 @@ class _LoopSignal:
         self._loop.call_soon(self._callback, *self._args)
 
 
-def _call(
+def _call_as_thread(
     loop: SimulatedLoop, future: asyncio.Future[Any], function: Callable[..., Any], args: tuple[Any, ...]
 ) -> None:
-    """Call a function as a thread would. What it sleeps, the event loop does not."""
+    """Call a function as a thread would: if it sleeps, its result comes later, and the event loop is not blocked."""
     if future.cancelled():
         return
     owner = CURRENT.get()

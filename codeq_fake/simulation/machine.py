@@ -263,7 +263,7 @@ def _draw(function: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - a
 
 
 def _uuid1(node: int | None = None, clock_seq: int | None = None) -> UUID:
-    """Of the virtual time, and of a network card that is drawn. The real one also depends on earlier calls."""
+    """A UUID of the virtual time and a drawn network card. The real function also depends on earlier calls."""
     machine = _inside()
     if machine is None:
         return _REAL_UUID1(node, clock_seq)
@@ -275,7 +275,7 @@ def _uuid1(node: int | None = None, clock_seq: int | None = None) -> UUID:
 
 
 def _load_no_certificates(self: ssl.SSLContext, *_args: object, **_options: object) -> None:
-    """TLS is refused in a world, and to load certificates takes 20 ms for each HTTP client."""
+    """Load nothing: TLS is refused in a world, and loading certificates takes 20 ms for each HTTP client."""
 
 
 # Threads, signals and the process.

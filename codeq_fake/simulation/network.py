@@ -43,9 +43,9 @@ class Link:
     delay: float = 0.0
     #: How many bytes of each connection arrive in `_TRICKLE_SECONDS`, if they only trickle.
     trickle: int = 0
-    #: If the connection of the next data is to be broken before they arrive: called then.
+    #: Set if the next data is to be lost and its connection reset. Called when that happens, once.
     on_loss_of_next: Callable[[], object] | None = None
-    #: What is under way while data trickle, in the order in which it was sent: its sender, and when it arrives.
+    #: What is under way while data trickles, marks too, in the order in which it was sent: with its timer of arrival.
     trickling: list[tuple[ConnectionEnd, Segment, asyncio.TimerHandle]] = field(default_factory=list)
     #: What waits for the end of a cut, or for the power of the receiver.
     waiting: list[tuple[ConnectionEnd, Segment]] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Network:
     """
 
     def __init__(self, random: Callable[[str], Random]) -> None:
-        #: At the very end of a run, nothing is sent any more.
+        #: Whether nothing is sent any more, as at the very end of a run.
         self.is_sealed = False
         self._random = random
         self._loop: asyncio.AbstractEventLoop
@@ -99,7 +99,7 @@ class Network:
         return host not in self._without_power
 
     def end_process(self, incarnation: Incarnation, end: End) -> None:
-        """Close what a process had open, as its end does."""
+        """Close what a process had open, in the way in which it ended."""
         for address, server in list(self._listeners.items()):
             if server.owner is incarnation:
                 del self._listeners[address]
@@ -135,7 +135,7 @@ class Network:
         return next(name for name, known in self._addresses.items() if known == address)
 
     def sent_at(self, client: tuple[str, int]) -> float:
-        """When the client with an address has sent something last."""
+        """When the client with an address last sent something (s)."""
         return self._clients[client].sent_at
 
     # Links.
@@ -165,9 +165,10 @@ class Network:
                 self._break(end)
 
     def carry(self, sender: ConnectionEnd, segment: Segment) -> None:
-        """Lose a segment, let it wait, let it trickle, or let it arrive at the other end: whichever comes first here.
+        """Send a segment to the other end. It is lost, waits, trickles, or arrives after a drawn time.
 
-        What arrives is never earlier than what was sent before it. A segment that is a mark has no data.
+        Of these, the first whose condition holds is done. The segments of a connection always arrive in order. A mark
+        carries no data, so it is neither lost nor does it trickle.
         """
         if self.is_sealed:
             return
@@ -191,7 +192,7 @@ class Network:
             self._arrive_later(link, sender, segment)
 
     def _arrive_later(self, link: Link, sender: ConnectionEnd, segment: Segment) -> None:
-        """Let a segment arrive at `sender.last_arrival`."""
+        """Let a segment arrive at `sender.last_arrival`. While data trickles, note it for the end of that."""
         timer = self._loop.call_at(sender.last_arrival, sender.peer.arrive, segment, context=_NO_PROCESS)
         if link.trickle:
             link.trickling.append((sender, segment, timer))
@@ -211,7 +212,7 @@ class Network:
             self.carry(end, segment)
 
     def _give_up(self, link: Link, sender: ConnectionEnd, segment: Segment) -> None:
-        """End a connection if a segment still waits."""
+        """Called `GIVES_UP` seconds after a segment began to wait: if it still waits, end its connection."""
         if any(end is sender and other is segment for end, other in link.waiting):
             link.waiting = [waiting for waiting in link.waiting if waiting[0] is not sender]
             sender.time_out()
@@ -277,7 +278,7 @@ class Network:
         raise TimeoutError(ETIMEDOUT, f"{there} does not answer")
 
     def _join(self, here: str, server: Server, there: str, name: str) -> ConnectionEnd:
-        """Both ends of a new connection; returns the one of the process that runs."""
+        """Make both ends of a new connection, and return that of the process that runs."""
         self._ports += 1
         ours, theirs = (self._addresses[here], self._ports), server.address
         end = ConnectionEnd(self, here, (ours, theirs), self._random(f"{name}, from {here}"))
@@ -294,8 +295,8 @@ class Network:
         """Let a socket, which is never connected, stand for a connection."""
         self._of_sockets[stand_in] = end
 
-    def taken_from(self, stand_in: Any) -> ConnectionEnd:  # noqa: ANN401 - as above
-        """The connection for which a socket stands. The socket is closed."""
+    def take_from(self, stand_in: Any) -> ConnectionEnd:  # noqa: ANN401 - as above
+        """Take the connection for which a socket stands, and close the socket."""
         end = self._of_sockets.pop(stand_in)
         stand_in.close()
         return end

@@ -41,6 +41,7 @@ def _is_carried_out(request: Request) -> bool:
 
 
 def _header(runtime: FakeServer, requests: list[Request], epoch: int) -> Line:
+    """The profile, the epoch, and an identity for each caller by name and tenant."""
     callers = {_caller(request): request for request in requests if request.caller}
     return {
         "kind": "header",
@@ -80,7 +81,7 @@ def _call(request: Request, epoch: int) -> Line:
 
 
 def _creates_by_hand(runtime: FakeServer, requests: list[Request], epoch: int) -> Iterator[Line]:
-    """A create without a caller for each task that no request has created. Their numbers are not those of requests."""
+    """A create without a caller for each task that the test itself has created. The numbers are none of requests."""
     #: Task -> when the first request came that may have created it.
     arrived: dict[str, int] = {}
     for request in requests:

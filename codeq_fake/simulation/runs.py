@@ -114,7 +114,7 @@ def surroundings(draws: Draws) -> Iterator[Surroundings]:
 async def _end(around: Surroundings) -> None:
     """Let nothing have an effect any more, and cancel all tasks, those of dead processes, too.
 
-    A coroutine that is never ended would be closed by the collector of garbage, in some order and at some moment.
+    A coroutine that is never ended would be closed by the garbage collector, in some order and at some moment.
     """
     around.is_over = around.network.is_sealed = True
     for incarnation in around.incarnations:
@@ -133,7 +133,7 @@ async def _end(around: Surroundings) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let programs log nothing, and the collector of garbage close nothing at a moment that no seed decides."""
+    """Let programs log nothing, and let no garbage collector close anything at a moment that no seed decides."""
     was_enabled, disabled = gc.isenabled(), logging.root.manager.disable
     gc.disable()
     logging.disable(logging.CRITICAL)
@@ -180,7 +180,7 @@ class _Run:
         return await self._judge(error)
 
     async def _judge(self, error: BaseException | None) -> Outcome:
-        """What came of the run, in the event loop, whose time the fake tells."""
+        """Return what came of the run. A coroutine, since the fake's clock follows the running event loop."""
         world = self._world
         self._collect_lost_errors()
         scene = Scene(self._plan, world.evidence(), tuple(world.log), tuple(world.all_effects.values()))

@@ -60,7 +60,7 @@ class Simulation:
         return run_once(partial(self.test, **self.fixtures), seed, weather=self.weather, plan=plan, server=self.server)
 
     def fails(self, outcome: Outcome) -> bool:
-        """Whether a run counts as a failure. What a race of the server explains does so only if asked for."""
+        """Whether a run counts as a failure. A violation that a race explains counts only with `races="fail"`."""
         return outcome.error is not None or bool(_counted(outcome, self.races))
 
     def first_failure(self, seeds: Iterable[int]) -> Outcome | None:
@@ -74,7 +74,7 @@ class Simulation:
         return outcome
 
     def smallest(self, outcome: Outcome) -> Outcome:
-        """The same failure with as little weather as possible. To meet a stuck program again takes too long."""
+        """The same failure with as little weather as possible; one of a program that never awaits takes too long."""
         if isinstance(outcome.error, NeverAwaitsError):
             return outcome
         kind = _kind(outcome, self.races)
@@ -126,12 +126,13 @@ def _counted(outcome: Outcome, races: Races) -> list[Violation]:
 
 
 def _kind(outcome: Outcome, races: Races) -> frozenset[str]:
-    """What is the same in two failures for one reason."""
+    """What two failures with one cause have in common: the type of the error, and the broken laws."""
     error = [] if outcome.error is None else [type(outcome.error).__name__]
     return frozenset([*error, *(violation.law for violation in _counted(outcome, races))])
 
 
 def _reasons(outcome: Outcome, races: Races) -> list[str]:
+    """Why a run fails, in lines: error, violations, how many do not count, and the first error that was lost."""
     error = [] if outcome.error is None else [f"{type(outcome.error).__name__}: {outcome.error}"]
     counted = _counted(outcome, races)
     told = Counter((violation.law, violation.race) for violation in outcome.violations if violation not in counted)

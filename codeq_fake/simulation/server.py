@@ -73,7 +73,7 @@ class Server:
         self._proxy.answers.setdefault(host, deque()).extend([answer] * times)
 
     def as_sent(self, request: Request) -> Request:
-        """A request as if it had arrived when it was sent. Only a result's way is known."""
+        """A request as if it had arrived when it was sent, which is known only of requests with a result."""
         sent = self._proxy.results_sent.get((request.arrived, request.path))
         return request if sent is None else request._replace(arrived=sent)
 
@@ -130,7 +130,7 @@ class _Proxy:
         """Handle one request."""
         if "/result" in scope["path"]:
             self._note_sending(scope)
-        answer = self._next_answer(scope) if self.answers else None
+        answer = self._take_answer(scope) if self.answers else None
         if answer is None:
             await self._app(scope, receive, send)
             return
@@ -144,7 +144,8 @@ class _Proxy:
         under_way = self._around.loop.time() - network.sent_at(tuple(scope["client"]))
         self.results_sent[arrived, scope["path"]] = arrived - round(under_way * _SECOND)
 
-    def _next_answer(self, scope: Scope) -> _Answer | None:
+    def _take_answer(self, scope: Scope) -> _Answer | None:
+        """Take the next answer for requests of this host, or of all. None if the request is to be passed on."""
         host = self._around.network.host_at(scope["client"][0])
         for key in (host, ""):
             if answers := self.answers.get(key):

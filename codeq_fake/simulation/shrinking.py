@@ -50,7 +50,7 @@ class _Search:
                 chunk //= 2
 
     def _remove_chunks(self, chunk: int) -> bool:
-        """Try to do without each part of `chunk` events; whether one could be spared."""
+        """Try to do without each part of `chunk` events. Return whether one could be spared."""
         has_removed, begin = False, 0
         while begin < len(self.plan.events):
             events = self.plan.events

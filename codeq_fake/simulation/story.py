@@ -67,7 +67,7 @@ def weather(plan: Plan) -> str:
 
 
 def tell(scene: Scene, tasks: Sequence[str]) -> str:
-    """The story of the tasks with these ids, and of the hosts that had to do with them."""
+    """The story of the tasks with these ids, and of the hosts that touched them."""
     labels = labels_of(tasks)
     parts = ["The weather:", weather(scene.plan)]
     if labels:
@@ -115,7 +115,7 @@ def _requests(evidence: Evidence, labels: dict[str, str], leases: Leases) -> Ite
         for touched in request.tasks:
             if touched.id in labels:
                 host = request.caller if request.caller in evidence.hosts else TEST
-                at = leases.carried_out(request, touched.id)
+                at = leases.carried_out_at(request, touched.id)
                 kind: Kind = "refusal" if _is_refused(request) else "request"
                 yield Entry(at, host, _told(request, touched, labels[touched.id], evidence.started_at), kind)
 
@@ -154,7 +154,7 @@ def _histories(tasks: Iterable[TaskView], labels: dict[str, str], leases: Leases
 
 
 def _notes(log: Iterable[Entry], labels: dict[str, str]) -> Iterator[Entry]:
-    """What the world noted, but for refused requests for other tasks."""
+    """What the world noted, without what happened to requests on other tasks."""
     for entry in log:
         found = _ON_TASK.match(entry.text)
         if found is None:

@@ -291,6 +291,7 @@ def _clean_up(world: WorldActs, event: Event) -> None:
 
 
 async def _send_clean_up(world: WorldActs, untouched: float) -> None:
+    # The server deletes what has been untouched for a day at the moment `before` (M3).
     before = datetime.fromtimestamp(world.fake.time() + _DAY - untouched, UTC).isoformat()
     async with world.fake.async_client() as http:
         await http.post("/v1/codeq/admin/tasks/cleanup", json={"before": before})

@@ -123,7 +123,7 @@ class World:
         A moment that is past is now. An error that the function raises fails the run.
         """
         loop = self._around.loop
-        loop.call_at(max(when, loop.time()), self._begin, function, context=Context())
+        loop.call_at(max(when, loop.time()), self._call_or_await, function, context=Context())
 
     async def settle(self, *, within: float = 900) -> None:
         """Wait for the end of the bad weather, then until each task has ended, and is still ended a minute later.
@@ -177,11 +177,11 @@ class World:
         return self._around.loop.time()
 
     def random(self, key: str) -> Random:
-        """Draws for one purpose: of another key, or of another seed, they are others."""
+        """The draws for one purpose. They differ by key and by seed."""
         return self._around.random(key)
 
     def begin(self, plan: Plan) -> None:
-        """Let the weather of a plan come."""
+        """Schedule the events of a plan, and note when the last of them is over."""
         self._end_of_weather = max(map(end_of, plan.events), default=0.0)
         for event in plan.events:
             self.at(event.at, partial(self._apply, event))
@@ -205,6 +205,7 @@ class World:
             weather.apply(self, event)
 
     def _calm(self) -> None:
+        """End the bad weather: the network is whole, and all hosts run. `calm_since` stays at the first call."""
         if self.calm_since is None:
             self.calm_since = self.now()
         weather.end(self)
@@ -232,7 +233,7 @@ class World:
     def _leases(self) -> Leases:
         return Leases(map(self.server.as_sent, self.requests), self.fake.tasks(), self.started_at)
 
-    def _begin(self, function: Callable[[], object]) -> None:
+    def _call_or_await(self, function: Callable[[], object]) -> None:
         """Call a function that may be async."""
         try:
             result = function()

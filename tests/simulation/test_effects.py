@@ -171,7 +171,7 @@ def test_a_lease_begins_when_a_waiting_claim_gets_its_task_and_not_when_it_was_s
     sent_earlier = last._replace(at=STARTED_AT + 61 * SECOND)
     leases = Leases((*others, sent_earlier), run.fake.tasks(), STARTED_AT)
     assert [leases.end(task, at) for at in (64, 94, 95)] == [60, 60, 155]
-    assert leases.carried_out(sent_earlier, task) == 95
+    assert leases.carried_out_at(sent_earlier, task) == 95
     assert not leases.is_held(task, "worker-1", 64)
 
 
@@ -199,8 +199,8 @@ def test_a_result_that_nobody_carried_out_does_not_stand_for_a_later_one(run: Ru
     hung_up = run.requests[-1]._replace(n=100, at=STARTED_AT + 20 * SECOND, status=0)
     leases = Leases((first, hung_up, *others), run.fake.tasks(), STARTED_AT)
     assert leases.end(task, 95) == 155
-    assert leases.carried_out(hung_up, task) == 20
-    assert leases.carried_out(others[-1], task) == 95
+    assert leases.carried_out_at(hung_up, task) == 20
+    assert leases.carried_out_at(others[-1], task) == 95
 
 
 def test_a_heartbeat_whose_reply_was_lost_renews_the_lease_in_its_turn(run: Run) -> None:
