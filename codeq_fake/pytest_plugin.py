@@ -67,12 +67,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None]:
-    """Make a test whose clock is auto run on an event loop whose time jumps, and others on one without sockets."""
+    """Give a test on an auto clock an event loop whose time jumps, and one without sockets a loop that needs none."""
     marked = _marked(metafunc.definition).get("clock")
     names = metafunc.fixturenames
     uses_codeq = "codeq" in names or ("codeq_client" in names and _fake_of_client(names) == "codeq")
     is_auto = (marked or (uses_codeq and metafunc.config.getini("codeq_clock"))) == "auto"
-    if not is_auto and not (uses_codeq and _may_have_no_socket(metafunc.definition, names)):
+    if not is_auto and not (uses_codeq and _is_kept_from_sockets(metafunc.definition, names)):
         yield
         return
     from .clocks.pytest_loops import on_our_loop  # noqa: PLC0415 - see the module's docstring
@@ -175,7 +175,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
         errors = item.stash[_FAKES][0].receiver_errors
         with unittest_on_our_loop(item, virtual_time=True), callback_errors_to(errors):
             yield
-    elif item.stash.get(_FAKES, []) and _may_have_no_socket(item, item.fixturenames):  # type: ignore[attr-defined]
+    elif item.stash.get(_FAKES, []) and _is_kept_from_sockets(item, item.fixturenames):  # type: ignore[attr-defined]
         from .clocks.pytest_loops import unittest_on_our_loop  # noqa: PLC0415 - as above
 
         with unittest_on_our_loop(item, virtual_time=False):
@@ -300,7 +300,7 @@ def _marked(node: pytest.Item) -> dict[str, Any]:
     return options
 
 
-def _may_have_no_socket(test: pytest.Item, fixtures: Iterable[str]) -> bool:
+def _is_kept_from_sockets(test: pytest.Item, fixtures: Iterable[str]) -> bool:
     """Whether pytest-socket keeps every socket from a test, also the pair by which an event loop is woken up."""
     option = test.config.getoption
     if option("allow_unix_socket", None) or option("force_enable_socket", None):

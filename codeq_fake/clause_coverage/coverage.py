@@ -50,7 +50,10 @@ class Clause:
         return self.variants.get(store) or self.variants.get(version) or self.says
 
     def is_touched_by(self, operation: str, refusal: str) -> bool:
-        """Whether a call of `operation` touches it; `refusal` is the class name of the refusal, or empty."""
+        """Whether a call of `operation` touches it.
+
+        `refusal` is the class name of the refusal, or empty. With `FAULT` as operation, it is the kind of fault.
+        """
         call = refusal if operation == FAULT else f"{operation}:{refusal or 'done'}"
         return re.fullmatch(self.touched_by, call, re.VERBOSE) is not None
 

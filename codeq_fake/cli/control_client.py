@@ -64,7 +64,7 @@ class Fake:
             exit_with(self._not_a_fake, FAILED)
 
     def task_id(self, beginning: str) -> str:
-        """The id of the task that begins with a text. Ends the program if several do; if none does, it is the text."""
+        """The id of the task that begins with a text, or the text if none does. Ends the program if several do."""
         if len(beginning) >= _WHOLE_ID:
             return beginning
         reply = self.get("/tasks", {"tasks": [TASK_NAME]}, id=beginning, limit=_MOST_GUESSES)
@@ -212,7 +212,7 @@ def fake_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def calls_fake(command: Callable[..., Answer]) -> Callable[..., None]:
-    """Make a command of a function that gets the fake of its options and returns an answer, which is printed."""
+    """Make a command of a function: it gets the fake that the options name, and its answer is printed."""
 
     @fake_options
     @wraps(command)

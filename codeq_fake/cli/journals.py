@@ -116,7 +116,7 @@ def request_row(entry: dict[str, Any]) -> Sequence[object]:
 
 
 def _milliseconds(entry: dict[str, Any]) -> str:
-    """How long a request took; an earlier version does not tell."""
+    """How long a request took (ms); empty for a fake of an earlier version, which does not tell."""
     return f"{entry['tookMs']:.10g}" if "tookMs" in entry else ""
 
 

@@ -54,7 +54,7 @@ class Persistence(NamedTuple):
         from codeq_fake.control.controls import Controls  # noqa: PLC0415 - as above
 
         controls, chosen = Controls(self.runtime), self.runtime.config.profile
-        stack.enter_context(state_file.kept_in(file))
+        stack.enter_context(state_file.reserved(file))
         if not state_file.load(file, controls.restore):
             self._create_seed()
         if (restored := self.runtime.config.profile) != chosen:

@@ -46,7 +46,7 @@ class SearchDisplay:
         self._name = printable(name)
         self._most = most
         self._done_text = done_text
-        self._longest = seconds
+        self._most_seconds = seconds
         self._clock = clock
         self._began = clock()
         self._next_line = _LINE_EACH
@@ -78,25 +78,26 @@ class SearchDisplay:
         self._done = done
         if self._console.is_terminal:
             self._bar.update(self._row, completed=self._share(), description=self._figures())
-        elif self._seconds() >= self._next_line:
-            self._next_line = self._seconds() + _LINE_EACH
+        elif self._elapsed() >= self._next_line:
+            self._next_line = self._elapsed() + _LINE_EACH
             self._print()
 
     def _print(self) -> None:
         self._console.print(f"{self._name}: {self._figures()}", markup=False)
 
-    def _seconds(self) -> float:
+    def _elapsed(self) -> float:
+        """Seconds since the start."""
         return (self._clock() - self._began) / _SECOND
 
     def _share(self) -> float:
         """How much of the search is done, by runs or by time, whichever ends it."""
-        by_time = self._seconds() / self._longest if self._longest else 0.0
+        by_time = self._elapsed() / self._most_seconds if self._most_seconds else 0.0
         return min(1.0, max(self._done / max(1, self._most), by_time))
 
     def _figures(self) -> str:
         text = f"{self._done:,} of {self._most:,} {self._done_text}"
-        seconds = self._seconds()
+        elapsed = self._elapsed()
         if not self._done:
             return text
-        left = timedelta(seconds=round(seconds / self._share() - seconds))
-        return f"{text}, {self._done / seconds:.1f} a second, about {left} left"
+        left = timedelta(seconds=round(elapsed / self._share() - elapsed))
+        return f"{text}, {self._done / elapsed:.1f} a second, about {left} left"

@@ -35,7 +35,7 @@ def serve(*, as_json: bool, **flags: Any) -> None:
     It prints one line when it is ready: URL, profile, clock, where settings come from that are not flags,
     tokens, and its page. SIGINT, SIGTERM and SIGHUP end it.
     """
-    with _without_collector():
+    with _without_garbage_collector():
         from codeq_fake.serving.background_stream import background_output  # noqa: PLC0415 - --help loads no server
         from codeq_fake.serving.descriptors import raise_limit  # noqa: PLC0415 - as above
         from codeq_fake.serving.server import serve as serve_until_stopped  # noqa: PLC0415 - as above
@@ -62,8 +62,8 @@ def serve(*, as_json: bool, **flags: Any) -> None:
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
-    """A context for imports: what they create stays, and the collector of garbage would look at it again and again."""
+def _without_garbage_collector() -> Iterator[None]:
+    """A context for imports, whose objects stay: the garbage collector never looks at them, neither now nor later."""
     gc.disable()
     try:
         yield

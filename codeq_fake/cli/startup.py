@@ -86,7 +86,10 @@ def build(options: Options, *, log: str) -> Built:
         app = RequestLog(app, runtime, _write, as_json=form == "json")
         app.log_settings()
     persistence = Persistence(runtime, _seed(options.seed), options.persist_interval)
-    return Built(runtime, app, persistence, _origins(options), has_page=with_control)
+    sources = Sources.of(options.environ, None)
+    origins = _origins(options, sources)
+    _tell_ignored_keys(options, sources)
+    return Built(runtime, app, persistence, origins, has_page=with_control)
 
 
 def listen_on(host: str, port: int, limits: Limits) -> socket.socket:
@@ -98,7 +101,7 @@ def listen_on(host: str, port: int, limits: Limits) -> socket.socket:
 
 
 def limits_of(options: Options) -> Limits:
-    """The limits of the server. Reports it if the system's limit of open files allows less than usual."""
+    """The limits of the server. Reports a low limit of open files, and what this version of uvicorn cannot do."""
     available = descriptors.limit()
     limits = descriptors.limits(
         connections=options.max_connections,
@@ -185,8 +188,8 @@ def _text(option: str, file: Path) -> str:
         exit_with(f"{option} {file}: {error.strerror}", MISUSED)
 
 
-def _origins(options: Options) -> dict[str, str]:
-    """Where the settings come from that no flag gives. Reports the keys in YAML that have no effect."""
+def _origins(options: Options, sources: Sources) -> dict[str, str]:
+    """Where the settings come from that no flag gives."""
     context = click.get_current_context()
     file = options.environ.get("CODEQ_CONFIG_PATH", "")
     places = {
@@ -198,7 +201,6 @@ def _origins(options: Options) -> dict[str, str]:
         place = places.get(context.get_parameter_source(str(option.name)) or ParameterSource.DEFAULT)
         if place and option.name != "env_file":
             origins[str(option.envvar)] = place
-    sources = Sources.of(options.environ, None)
     for source in sources.origins(SETTINGS):
         in_yaml = source.startswith("YAML ")
         by = ParameterSource.ENVIRONMENT if os.environ.get(source) else ParameterSource.DEFAULT_MAP
@@ -206,11 +208,16 @@ def _origins(options: Options) -> dict[str, str]:
     if options.port is not None:
         origins.pop("PORT", None)
         origins.pop("port", None)
+    return origins
+
+
+def _tell_ignored_keys(options: Options, sources: Sources) -> None:
+    """Report the keys in YAML that have no effect."""
+    file = options.environ.get("CODEQ_CONFIG_PATH", "")
     keys = sources.ignored_keys(SETTINGS)
     meant = near_misses(keys, [camel(name) for name in SETTINGS])
     for key in keys:
         tell(f"{file}: {key} is not read" + (f"; {meant[key]} is" if key in meant else ""))
-    return origins
 
 
 def without_typos(environ: Mapping[str, str]) -> Mapping[str, str]:

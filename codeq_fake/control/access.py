@@ -19,9 +19,9 @@ class Access:
 
     def refusal(self, request: Request) -> tuple[int, str] | None:
         """Status and reason of a refusal; None if the call is allowed."""
-        foreign = self.foreign(request)
-        if foreign is not None:
-            return 403, foreign
+        reason = self.why_foreign(request)
+        if reason is not None:
+            return 403, reason
         if self.is_authorized(request):
             return None
         scheme, given = _authorization(request)
@@ -32,9 +32,9 @@ class Access:
     def is_authorized(self, request: Request) -> bool:
         """Whether the request has the token as its bearer token, or none is needed."""
         scheme, given = _authorization(request)
-        return self._token is None or (scheme == "bearer" and self._is_equal(given.encode("latin-1")))
+        return self._token is None or (scheme == "bearer" and self._is_accepted(given.encode("latin-1")))
 
-    def foreign(self, request: Request) -> str | None:
+    def why_foreign(self, request: Request) -> str | None:
         """Why a call is refused as one of another site's page; None if it is not."""
         host, origin = request.headers.get("host", ""), request.headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
@@ -45,9 +45,10 @@ class Access:
 
     def is_token(self, text: str) -> bool:
         """Whether this text is the token, or none is needed."""
-        return self._is_equal(text.encode(errors="surrogateescape"))
+        return self._is_accepted(text.encode(errors="surrogateescape"))
 
-    def _is_equal(self, given: bytes) -> bool:
+    def _is_accepted(self, given: bytes) -> bool:
+        """Whether these bytes are the token, or none is needed. The time that it takes tells nothing of the token."""
         return self._token is None or hmac.compare_digest(given, self._token)
 
 

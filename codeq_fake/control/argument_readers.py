@@ -15,7 +15,7 @@ from codeq_fake.core import PROFILES, canonical_name
 from codeq_fake.core.codec import MismatchError, codec
 from codeq_fake.core.slices import Slices
 from codeq_fake.core.times import SECOND
-from codeq_fake.documents import LONG, BadDocumentError, emptied, finite, nearest, read_json, read_shaped_json
+from codeq_fake.documents import LONG, BadDocumentError, finite, free_in_slices, nearest, read_json, read_shaped_json
 
 from .errors import BadRequestError
 from .limits import LARGEST_CALL, LARGEST_STATE
@@ -46,7 +46,7 @@ async def body(
             raise BadRequestError(f"the body of this control call has at most {largest} bytes")
         parts.append(part)
     text = b"".join(parts)
-    del parts
+    del parts  # a state has up to 256 MiB, which is not needed twice
     if is_shaped and len(text) > LONG:
         await asyncio.sleep(0)  # to join so many parts takes a while, too
         return await in_slices(shaped_object(text, names))
@@ -68,7 +68,7 @@ def json_object(
 
 
 def shaped_object(text: bytes, names: Collection[str]) -> Slices[dict[str, Any]]:
-    """As `json_object` that `is_shaped`, for a long text."""
+    """As `json_object` with `is_shaped`, in slices, for a long text."""
     try:
         value = yield from read_shaped_json(text)
     except BadDocumentError as error:
@@ -76,7 +76,7 @@ def shaped_object(text: bytes, names: Collection[str]) -> Slices[dict[str, Any]]
     try:
         return _members(value, names)
     except BadRequestError:
-        yield from emptied(value)
+        yield from free_in_slices(value)
         raise
 
 

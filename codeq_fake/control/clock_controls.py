@@ -37,6 +37,7 @@ class ClockControls:
         runtime = self._runtime
         start = runtime.clock.now()
         goal = to if to is not None else start + (by or 0)
+        # Counted before: afterwards, what was due is in other places.
         due = await in_slices(_due_between(runtime.broker, start, goal))
         fired = await self.move_clock(by=by, to=to)
         tried = await in_slices(_tries_after(runtime.deliveries.journal, start))

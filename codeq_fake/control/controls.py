@@ -116,11 +116,11 @@ class Controls(ClockControls, StateControls, JournalControls):
         return self.health()
 
     def _read_setup(self, settings: Mapping[str, str] | None, yaml: str | None, identities: object) -> dict[str, Any]:
-        """What these change in the configuration. Raises BadRequestError."""
+        """The fields of the configuration that these arguments change. Raises BadRequestError."""
         changes: dict[str, Any] = {}
         try:
             if settings is not None or yaml is not None:
-                # With a YAML text, though it is empty, no file of settings is read.
+                # An empty YAML text, unlike None, keeps the file in CODEQ_CONFIG_PATH from being read.
                 new_settings = Settings.from_env(settings or {}, yaml or "")
                 new_settings.check_files(self._runtime.started_with.settings)
                 changes["settings"] = new_settings
@@ -151,12 +151,13 @@ class Controls(ClockControls, StateControls, JournalControls):
         run_at: str = "",
         idempotency_key: str = "",
     ) -> Task:
-        """Create a task of `tenant`; `payload` is JSON text. The caller lets the fake send the notices.
+        """Create a task of `tenant`; `payload` is JSON text. The caller has to carry out the effects: the notices.
 
         Raises a `codeq_fake.core.errors.Refused`, or BadRequestError for a payload that is not JSON.
         """
         try:
             json.loads(payload)  # exactly one value: Go would ignore the rest (B1)
+            # As the HTTP route reads it, so that the stored text is the same.
             text = wire.decode(f'{{"payload":{payload}}}'.encode(), _PAYLOAD).get("payload", "null")
         except json.JSONDecodeError as error:
             raise BadRequestError(f"the payload is not JSON: {error}") from None
@@ -190,8 +191,9 @@ class Controls(ClockControls, StateControls, JournalControls):
     def begin_tasks(self, *, limit: int, **search: str) -> Iterator[payloads.ListedTask | None]:
         """The tasks that a search finds, to be read later, while the broker goes on.
 
-        An item None only says that others may have a turn. It has to be read to its end or closed. `search` are the
-        fields of a TaskSearch. Raises BadRequestError.
+        An item None only says that others may have a turn. The iterator has to be read to its end or closed: until then
+        each task that changes is shown before its change. `search` are the fields of a TaskSearch. Raises
+        BadRequestError.
         """
         wanted = TaskSearch(**search)
         tasks = islice(self._runtime.broker.store.all(), limit if wanted.is_empty else None)
@@ -341,7 +343,7 @@ class Controls(ClockControls, StateControls, JournalControls):
 
 
 def _first(limit: int, items: Iterator[T | None]) -> Iterator[T | None]:
-    """The first items up to the one with which `limit` of them are not None."""
+    """The items until `limit` of them were not None: one that is None is only a pause."""
     for item in items if limit else ():
         yield item
         limit -= item is not None

@@ -27,7 +27,7 @@ class FaultControls:
         return self._runtime.fault_plan.add(rules)
 
     def deactivate(self, number: int) -> Fault | None:
-        """Remove a rule and let the requests go that it holds; returns it, or None if it is not active."""
+        """Remove a rule, and release the requests that it holds. Returns the rule, or None if it is not active."""
         fault = self._runtime.fault_plan.remove(number)
         self._runtime.waiters.release_held(number)
         return fault

@@ -123,7 +123,7 @@ def _is_needed(entry: Request, request: Request) -> bool:
 
 
 def _requests(runtime: FakeServer, requests: list[Request]) -> Iterator[Step]:
-    """A step for each request; the reply to the last one is kept. What waited for a task is sent when it got it."""
+    """A step for each request. A claim that waited is sent when it got its task. The reply to the last one is kept."""
     made: set[str] = set()
     for index, entry in enumerate(requests):
         lines: list[str] = []
@@ -135,11 +135,11 @@ def _requests(runtime: FakeServer, requests: list[Request]) -> Iterator[Step]:
             lines.append(f"codeq.next(delays=[{delay}])")
         reply = "reply = " if entry is requests[-1] else ""
         lines.append(f"{reply}http.request({_arguments(runtime, entry)})")
-        yield _end(entry), index, lines
+        yield _carried_out_at(entry), index, lines
 
 
-def _end(entry: Request) -> int:
-    """When a request was carried out: a claim waits for a task."""
+def _carried_out_at(entry: Request) -> int:
+    """When a request was carried out (ns): for a claim that waited, when it was answered."""
     return max(entry.at, entry.answered)
 
 
@@ -147,7 +147,7 @@ def _by_hand(task: Task, requests: list[Request]) -> Iterator[Step]:
     """A step for each thing that happened to a task before the last request, and was not done by a request."""
     before = -1  # the index of the latest request that changed the task
     for event, after in zip_longest(task.history, islice(task.history, 1, None)):
-        if event.what == CREATED and not any(_made(entry, task) for entry in requests):
+        if event.what == CREATED and not any(_has_created(entry, task) for entry in requests):
             yield event.at, -1, [f"codeq.next(ids=[{task.id!r}])", f"codeq.enqueue({_creation(task)})"]
         elif event.what in _BY_HAND and before < len(requests) - 1 and event.at <= requests[-1].at:
             delays = [f"codeq.next(delays=[{_until_due(event, after)}])"] if event.what == Event.EXPIRE else []
@@ -157,16 +157,18 @@ def _by_hand(task: Task, requests: list[Request]) -> Iterator[Step]:
 
 
 def _until_due(expiry: HistoryEntry, after: HistoryEntry | None) -> int:
-    """A delay (s) after which a task has come due when the next claim found it; 0 if none has done so yet."""
+    """The delay (s) from the end of a lease until the task came due, which may be drawn. 0 if it is not due yet."""
     return (after.at - expiry.at) // SECOND if after is not None and after.what == Event.COME_DUE else 0
 
 
-def _made(entry: Request, task: Task) -> bool:
+def _has_created(entry: Request, task: Task) -> bool:
     return any(created.id == task.id for created in entry.created)
 
 
 def _caused(entry: Request, event: HistoryEntry) -> bool:
-    return entry.at <= event.at <= _end(entry) and entry.operation.removesuffix("_batch") == CAUSES[event.what]
+    return (
+        entry.at <= event.at <= _carried_out_at(entry) and entry.operation.removesuffix("_batch") == CAUSES[event.what]
+    )
 
 
 def _creation(task: Task) -> str:
@@ -188,7 +190,7 @@ def _delay_by_chance(nack: Request) -> int:
 
 
 def _arguments(runtime: FakeServer, entry: Request) -> str:
-    """The arguments of httpx. Time does not pass while a test waits, so a claim does not."""
+    """The arguments of httpx's `request`. A claim does not wait, because time stands still in the test."""
     arguments = [repr(entry.method), repr(entry.path)]
     for identity in runtime.config.identities:
         if identity.claims.get("sub") == entry.caller:

@@ -116,7 +116,7 @@ def _last(entries: list[EntryT], last: int | None) -> list[EntryT]:
 
 
 def _is_same(one: Callback, other: Callback) -> bool:
-    """Whether two entries are about the same thing. Others that waited may have got theirs meanwhile."""
+    """Whether two entries are about the same thing. Others may be new because they came due meanwhile."""
     return (one.kind, one.url, one.task_id, one.subscription_id) == (
         other.kind,
         other.url,

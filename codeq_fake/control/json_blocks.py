@@ -69,7 +69,7 @@ def _parts(value: Any) -> Iterator[str | None]:  # noqa: ANN401 - as above
         yield "]"
     elif isinstance(value, str):
         yield from _string(value)
-    elif isinstance(value, JsonText):
+    elif isinstance(value, JsonText):  # sent as it is, or as a string where it nests too deep for most readers
         yield from (
             _string(value.text) if (yield from nests_too_deep(value.text)) else map(str, batches(value.text, LONG))
         )

@@ -45,7 +45,7 @@ def task(shown: Task, zone: ZoneInfo) -> payloads.Task:
         fields: payloads.Task = json.loads(rendering.task(shown, zone))
         return fields
     bare = copy(shown)  # to write and to read tens of megabytes of text would take a while
-    bare.payload, bare.error = "", shown.error and "x"
+    bare.payload, bare.error = "", shown.error and "x"  # the JSON has no empty error
     fields = task(bare, zone)
     fields["payload"] = wire.without_surrogates(shown.payload)
     if shown.error:

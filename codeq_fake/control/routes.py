@@ -163,7 +163,7 @@ def routes(runtime: FakeServer, *, token: str | None = None) -> list[BaseRoute]:
 
 
 async def _answer(runtime: FakeServer, call: ControlCall, request: Request) -> Sequence[bytes]:
-    """The JSON text of a call's reply."""
+    """Answer a call, set the timer for what is due next, and return the JSON text of the reply in blocks."""
     async with runtime.freezing if call.freezes else nullcontext():
         answer = await call.answer(request)
         if not runtime.broker.is_idle:

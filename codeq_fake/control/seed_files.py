@@ -148,7 +148,7 @@ def _create(runtime: FakeServer, task: Entry, tenant: str | None) -> None:
     tenant = task.fields.get("tenant", tenant)
     if tenant is None:
         raise task.error("tenant is missing; it has no default, because this fake's producers have signed tokens")
-    _name_next(runtime, task)
+    _queue_id(runtime, task)
     try:
         payload = wire.decode(_as_json(task), _PAYLOAD).get("payload", "null")
     except wire.BadBody:
@@ -157,7 +157,7 @@ def _create(runtime: FakeServer, task: Entry, tenant: str | None) -> None:
 
 
 def _subscribe(runtime: FakeServer, entry: Entry) -> None:
-    _name_next(runtime, entry)
+    _queue_id(runtime, entry)
     given = _arguments(entry, "id")
     runtime.broker.subscribe(given.pop("callback_url"), now=runtime.clock.now(), **given)
 
@@ -178,7 +178,8 @@ def _as_json(task: Entry) -> bytes:
         raise task.error(f"not a JSON value ({error})", "payload") from None
 
 
-def _name_next(runtime: FakeServer, entry: Entry) -> None:
+def _queue_id(runtime: FakeServer, entry: Entry) -> None:
+    """Let the task or subscription that is created next get the id of the entry, if it has one."""
     if entry.fields.get("id"):
         try:
             runtime.source.queue(ids=[entry.fields["id"]])

@@ -10,7 +10,7 @@ from codeq_fake import payloads
 from codeq_fake.clocks import in_slices
 from codeq_fake.core import Broker, saved_state
 from codeq_fake.core.slices import Slices, at_once
-from codeq_fake.documents import emptied
+from codeq_fake.documents import free_in_slices
 from codeq_fake.runtime.fake_server import FakeServer
 from codeq_fake.server_settings import SettingsError
 
@@ -53,12 +53,12 @@ class StateControls:
     async def restore_in_slices(self, state: dict[str, Any]) -> payloads.Health:
         """As `restore`. Other requests are answered meanwhile, and see the old state until the new one is complete.
 
-        Afterwards the given state is empty: to free it at once would hold the others up, too.
+        Afterwards the given state is empty: its memory is freed in slices, too.
         """
         try:
             return await in_slices(self._restore(state))
         finally:
-            await in_slices(emptied(state))
+            await in_slices(free_in_slices(state))
 
     def _restore(self, state: Mapping[str, Any]) -> Slices[payloads.Health]:
         """Check a state, and then put it in the place of this fake's own. Raises BadRequestError."""

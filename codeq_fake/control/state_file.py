@@ -24,7 +24,7 @@ _ADVICE = "move it away to start with an empty state"
 
 
 @contextmanager
-def kept_in(file: Path) -> Iterator[None]:
+def reserved(file: Path) -> Iterator[None]:
     """Reserve `file` for one fake: two would overwrite each other's states.
 
     Raises BadRequestError if it is not a regular file, and ConflictError if another fake uses it.

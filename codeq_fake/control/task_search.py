@@ -26,7 +26,7 @@ def word_for(task: Task, broker: Broker, now: int) -> str:
 
 
 def is_short(task: Task) -> bool:
-    """Whether the texts of a task can be read at once."""
+    """Whether the texts of a task are short enough to be read at once."""
     return len(task.id) + len(task.command) + len(task.error) + len(task.payload) <= LONG
 
 
@@ -67,8 +67,8 @@ class TaskSearch:
             and (not self.state or self._has_state(task, broker, now))
         )
 
-    def is_in(self, task: Task) -> bool:
-        """Whether the text is in a short task."""
+    def short_has_text(self, task: Task) -> bool:
+        """Whether the text is in a task that `is_short`."""
         text = self.text
         return (
             text in task.payload.lower()
@@ -78,9 +78,9 @@ class TaskSearch:
         )
 
     def has_text(self, task: Task) -> Slices[bool]:
-        """Whether the text is in a task. A long one is read in parts, which overlap by the length of the text."""
+        """Whether the text is in any task. A long task is read in parts, which overlap by the length of the text."""
         if is_short(task):
-            return self.is_in(task)
+            return self.short_has_text(task)
         for text in (task.id, task.command, task.error, task.payload):
             for start in range(0, len(text), LONG):
                 if self.text in text[start : start + LONG + len(self.text)].lower():

@@ -43,7 +43,8 @@ class WorkerOperations:
         `worker` is the token of an identity, or the name of any other worker.
         """
         now = self._runtime.clock.now()
-        return self._claimed(self._attempt(now, commands, worker=worker, tenant=tenant, lease_seconds=lease_seconds))
+        reply = self._attempt(now, commands, worker=worker, tenant=tenant, lease_seconds=lease_seconds)
+        return self._finish_claim(reply)
 
     async def wait_and_claim(
         self, commands: Sequence[str], *, worker: str | None, tenant: str | None, lease_seconds: int, wait_seconds: int
@@ -58,7 +59,7 @@ class WorkerOperations:
             gone=_never,
             next_chance=at_once,
         )
-        return self._claimed(claimed)
+        return self._finish_claim(claimed)
 
     def carry_out(self, handler: Handler, task_id: str, *, worker: str | None, **body: Any) -> str:
         """Let a handler of `codeq_fake.http.worker_calls` act on a task, by default as its holder."""
@@ -81,7 +82,8 @@ class WorkerOperations:
         reply = self._call_handler(claim, caller, {"commands": wanted, "leaseSeconds": lease_seconds})
         return reply.attempt(now) if isinstance(reply, Wait) else None
 
-    def _claimed(self, reply: Reply | None) -> str | None:
+    def _finish_claim(self, reply: Reply | None) -> str | None:
+        """Carry out the effects of a claim, and return the id of its task. None if it got none."""
         self._runtime.carry_out_effects_now()
         return reply.tasks[0].id if reply is not None else None
 
@@ -106,7 +108,10 @@ class WorkerOperations:
             raise BadRequestError(f"CodeQ cannot read {json.dumps(body)}") from None
 
     def _caller(self, worker: str | None, tenant: str | None) -> Caller:
-        """A caller that may claim everything. Without a name it is the first worker that has a token."""
+        """A caller that may claim everything: the one of the token `worker`, or else a worker of that name.
+
+        Without `worker` it is the first worker that has a token. A `tenant` replaces the caller's own.
+        """
         first = self._with_token(self._runtime.tokens.worker) or _WORKER
         caller = first if worker is None else self._with_token(worker) or replace(first, subject=worker)
         return replace(caller, tenant=caller.tenant if tenant is None else tenant, event_types=("*",))

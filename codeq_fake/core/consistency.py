@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from codeq_fake import wire
-from codeq_fake.documents import LONG, json_depth, no_constant
+from codeq_fake.documents import LONG, json_depth, refuse_constant
 
 from .commands import is_blank
 from .counters import LATENCY_BOUNDS
@@ -204,7 +204,7 @@ def _is_json(text: str, wanted: type) -> Slices[bool]:
     """Whether a text is the JSON of a value of this type."""
     try:
         if len(text) < LONG:
-            return isinstance(json.loads(text, parse_constant=no_constant), wanted)
+            return isinstance(json.loads(text, parse_constant=refuse_constant), wanted)
         yield from json_depth(text)
     except RecursionError:
         return True  # text that nests deeper than Python reads is legal (B1)

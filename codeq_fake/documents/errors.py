@@ -41,7 +41,7 @@ def excerpt(value: object) -> str:
 
 
 def nearest(text: str, names: Iterable[str]) -> str:
-    """The end of a message about a name that is none of these: the one that was probably meant, if any is similar."""
+    """The end of a message about an unknown name: the known one that was probably meant, or an empty text."""
     from difflib import get_close_matches  # noqa: PLC0415 - only needed for a message
 
     similar = get_close_matches(text, list(names), 1)

@@ -26,7 +26,7 @@ def read_json(text: str | bytes, *, parse_float: Callable[[str], Any] = finite, 
     that would take as long again for the state of many tasks.
     """
     try:
-        value = json.loads(text, parse_float=parse_float, parse_constant=no_constant)
+        value = json.loads(text, parse_float=parse_float, parse_constant=refuse_constant)
     except RecursionError:
         raise BadDocumentError(TOO_DEEP) from None
     except (ValueError, DecimalException) as error:
@@ -38,7 +38,7 @@ def read_json(text: str | bytes, *, parse_float: Callable[[str], Any] = finite, 
     return value
 
 
-def no_constant(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
     """Refuse NaN and the infinities, which Python reads. Raises ValueError."""
     raise ValueError(f"JSON has no {name}")
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 from codeq_fake.wire.scanner import MAX_DEPTH
 
 from .errors import TOO_DEEP, BadDocumentError, one_line
-from .json_text import check, finite, no_constant
+from .json_text import check, finite, refuse_constant
 
 #: A text of this length is handled in slices, each of about this length (characters).
 LONG = 64 * 1024
@@ -51,7 +51,7 @@ def read_shaped_json(text: str | bytes, *, short: int = _SHORT) -> Generator[Non
     return value
 
 
-def emptied(value: Any) -> Generator[None, None, None]:  # noqa: ANN401 - any JSON value
+def free_in_slices(value: Any) -> Generator[None, None, None]:  # noqa: ANN401 - any JSON value
     """Free the memory of a JSON value in slices, from its end: to free millions of parts at once takes long, too."""
     containers = [value] if isinstance(value, dict | list) else []
     while containers:
@@ -78,8 +78,8 @@ def _decoded(text: bytes) -> Generator[None, None, str]:
 
 
 def _whole(text: str, short: int) -> Generator[None, None, Any]:
-    value, end = yield from _value(text, (yield from _start(text, 0)), short)
-    end = yield from _start(text, end)
+    value, end = yield from _value(text, (yield from _after_space(text, 0)), short)
+    end = yield from _after_space(text, end)
     if end < len(text):
         raise json.JSONDecodeError("Extra data", text, end)
     return value
@@ -104,23 +104,23 @@ def _object(text: str, at: int, short: int) -> _Read:
     try:
         return members, (yield from _members(text, at, short, members))
     except ValueError:
-        yield from emptied(members)
+        yield from free_in_slices(members)
         raise
 
 
 def _members(text: str, at: int, short: int, members: dict[str, Any]) -> Generator[None, None, int]:
     """Where an object ends; what is in it is added to `members`."""
-    at = yield from _start(text, at + 1)
+    at = yield from _after_space(text, at + 1)
     if text[at : at + 1] == "}":
         return at + 1
     while True:
         if text[at : at + 1] != '"':
             raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
         name, at = yield from _value(text, at, short)
-        at = yield from _start(text, at)
+        at = yield from _after_space(text, at)
         if text[at : at + 1] != ":":
             raise json.JSONDecodeError("Expecting ':' delimiter", text, at)
-        members[name], at = yield from _value(text, (yield from _start(text, at + 1)), short)
+        members[name], at = yield from _value(text, (yield from _after_space(text, at + 1)), short)
         at, is_over = yield from _after_item(text, at, "}")
         if is_over:
             return at
@@ -131,13 +131,13 @@ def _list(text: str, at: int, short: int) -> _Read:
     try:
         return items, (yield from _items(text, at, short, items))
     except ValueError:
-        yield from emptied(items)
+        yield from free_in_slices(items)
         raise
 
 
 def _items(text: str, at: int, short: int, items: list[Any]) -> Generator[None, None, int]:
     """Where a list ends; what is in it is added to `items`."""
-    at = yield from _start(text, at + 1)
+    at = yield from _after_space(text, at + 1)
     if text[at : at + 1] == "]":
         return at + 1
     while True:
@@ -166,7 +166,7 @@ def _string(text: str, at: int, short: int) -> _Read:
 
 
 def _wrong_string(text: str, opening: int, at: int, end: int) -> ValueError:
-    """Why a string does not go on at `end`; the part from `at` is unread."""
+    """The error for a string with no valid character at `end`. It was read up to `at`."""
     try:
         _DECODER.raw_decode(f'"{text[at : end + _LONGEST_CHARACTER]}')
     except json.JSONDecodeError as error:
@@ -176,15 +176,15 @@ def _wrong_string(text: str, opening: int, at: int, end: int) -> ValueError:
 
 def _after_item(text: str, at: int, closing: str) -> Generator[None, None, tuple[int, bool]]:
     """Where the text goes on after an item, and whether its container is over."""
-    at = yield from _start(text, at)
+    at = yield from _after_space(text, at)
     if text[at : at + 1] == closing:
         return at + 1, True
     if text[at : at + 1] != ",":
         raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
-    return (yield from _start(text, at + 1)), False
+    return (yield from _after_space(text, at + 1)), False
 
 
-def _start(text: str, at: int) -> Generator[None, None, int]:
+def _after_space(text: str, at: int) -> Generator[None, None, int]:
     """Where the text goes on after white space."""
     while text[at : at + 1] in _SPACES and at < len(text):
         at = _SPACE.match(text, at, at + LONG).end()  # type: ignore[union-attr]  # it matches ""
@@ -208,7 +208,7 @@ def json_depth(text: str) -> Generator[None, None, int]:
         if open_:
             at = _short_items(open_[-1]).match(text, at, at + LONG).end()  # type: ignore[union-attr]  # it matches ""
         yield
-        at = yield from _start(text, at)
+        at = yield from _after_space(text, at)
         if open_ and open_[-1] == "}":
             at = yield from _value_of_member(text, at)
         closing = _CLOSING.get(text[at : at + 1])
@@ -217,15 +217,15 @@ def json_depth(text: str) -> Generator[None, None, int]:
             deepest = max(deepest, len(open_))
             if deepest > MAX_DEPTH:
                 raise ValueError(TOO_DEEP)
-            at = yield from _start(text, at + 1)
+            at = yield from _after_space(text, at + 1)
             if text[at : at + 1] != closing:
                 continue
         else:
             at = yield from _end_of_scalar(text, at)
-        at = yield from _start(text, at)
+        at = yield from _after_space(text, at)
         while open_ and text[at : at + 1] == open_[-1]:
             open_.pop()
-            at = yield from _start(text, at + 1)
+            at = yield from _after_space(text, at + 1)
         if not open_ and at == len(text):
             return deepest
         if not open_ or text[at : at + 1] != ",":
@@ -236,9 +236,9 @@ def json_depth(text: str) -> Generator[None, None, int]:
 def _value_of_member(text: str, at: int) -> Generator[None, None, int]:
     """Where the value begins of the member whose name begins at `at`."""
     if text[at : at + 1] == '"':
-        at = yield from _start(text, (yield from _end_of_scalar(text, at)))
+        at = yield from _after_space(text, (yield from _end_of_scalar(text, at)))
         if text[at : at + 1] == ":":
-            return (yield from _start(text, at + 1))
+            return (yield from _after_space(text, at + 1))
     raise json.JSONDecodeError("Expecting the name of a member", text, at)
 
 
@@ -259,7 +259,7 @@ def _end_of_scalar(text: str, at: int) -> Generator[None, None, int]:
     return at + 1
 
 
-_DECODER = json.JSONDecoder(parse_float=finite, parse_constant=no_constant)
+_DECODER = json.JSONDecoder(parse_float=finite, parse_constant=refuse_constant)
 _LONG_VALUES = {"{": _object, "[": _list, '"': _string}
 _CLOSING = {"{": "}", "[": "]"}
 _LONGEST_CHARACTER = len(r"\ud800\udc00")
@@ -297,5 +297,5 @@ def _items_of(value: str, closing: str) -> str:
 
 @cache  # to compile them takes 5 ms, and few programs read long texts
 def _short_items(closing: str) -> re.Pattern[str]:
-    """As many short items as there are: the engine of regular expressions is ten times as fast as the loop above."""
+    """A pattern for all short items that follow: regular expressions are ten times as fast as a loop here."""
     return re.compile(rf"(?:{_item(_value_of_levels(2), closing, ',')})*+")

@@ -21,7 +21,10 @@ _FAILURES = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError
 
 
 class _Limits:
-    """Limits the depth of a document and the use of its aliases. A base of loaders."""
+    """Limits the depth of a document and the use of its aliases. A base of loaders.
+
+    An alias counts as many values, and nests as deep, as the node for which it stands.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)  # type: ignore[call-arg]  # of the loader
@@ -51,7 +54,7 @@ class _Limits:
         self._check_depth(event)
         node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[misc]  # of the loader
         if is_alias:
-            self._repeat(event)
+            self._count_alias(event)
         elif isinstance(node, yaml.ScalarNode) and not is_unicode(node.value):
             raise _refused(NO_UNICODE, event)
         self._count += 1
@@ -61,7 +64,8 @@ class _Limits:
         self._reached = max(outer, self._reached)
         return node
 
-    def _repeat(self, alias: Any) -> None:  # noqa: ANN401 - an event of the library
+    def _count_alias(self, alias: Any) -> None:  # noqa: ANN401 - an event of the library
+        """Count the values and the depth of the node for which an alias stands. Raises ComposerError."""
         if alias.anchor not in self._anchored:
             raise _refused(f"the alias *{alias.anchor} is a part of what it stands for", alias)
         count, height = self._anchored[alias.anchor]
@@ -89,7 +93,8 @@ class _Texts(_Limits, yaml.BaseLoader):
     """Every scalar as text."""
 
 
-def _no_json(_: yaml.SafeLoader, node: yaml.Node) -> NoReturn:
+def _refuse_type(_: yaml.SafeLoader, node: yaml.Node) -> NoReturn:
+    """Refuse a value of a type that JSON does not have."""
     raise ConstructorError(None, None, f"JSON has no {node.tag.rpartition(':')[2]}", node.start_mark)
 
 
@@ -102,7 +107,7 @@ def _whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 _Typed.add_constructor("tag:yaml.org,2002:int", _whole)
 _Typed.add_constructor("tag:yaml.org,2002:timestamp", lambda _, node: node.value)
 for _kind in ("binary", "omap", "pairs", "set"):
-    _Typed.add_constructor(f"tag:yaml.org,2002:{_kind}", _no_json)
+    _Typed.add_constructor(f"tag:yaml.org,2002:{_kind}", _refuse_type)
 
 
 class YamlDocument:

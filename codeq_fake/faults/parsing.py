@@ -71,7 +71,7 @@ _DEFAULTS = (("probability", 1.0), ("seed", 0))
 
 
 def named(rule: Rule, names: Names) -> Rule:
-    """The rule with its `on` as the name of an occasion. Raises BadFaultError for an unknown name."""
+    """Check a rule's `on`, and return the rule with the name of that occasion as its `on`. Raises BadFaultError."""
     if not rule.on:
         return rule
     on = rule.on if rule.on in (CALLBACK, NOTICE) else names.get(_normal(rule.on))

@@ -14,7 +14,10 @@ class FaultNotMetWarning(UserWarning):
 
 
 class Fault:
-    """An active rule: its number, how many occasions it matched (`met`), and on how many of them it fired."""
+    """An active rule: its number, how many occasions it matched (`met`), and on how many of them it fired.
+
+    `seen_before` is what the plan had seen when the rule was added. A background rule is never reported as missed.
+    """
 
     __slots__ = ("_chance", "fired", "is_background", "met", "number", "rule", "seen_before")
 
@@ -39,8 +42,8 @@ class Fault:
         times = rule.times if rule.times is not None or rule.nth is None else 1
         return times is not None and self.fired >= times
 
-    def fires(self) -> bool:
-        """Decide whether it fires on the next occasion that it matches."""
+    def meet(self) -> bool:
+        """Count an occasion that the rule matches, and return whether the fault fires on it. Once for each occasion."""
         rule = self.rule
         self.met += 1
         if self.met < (rule.nth or 1):
@@ -86,13 +89,13 @@ class Plan:
         self.active.clear()
 
     def decide(self, occasion: Occasion) -> list[Fault]:
-        """The faults that fire on this occasion; after one that is final no other fires."""
+        """Count an occasion, and return the faults that fire on it. After one that is final no other fires."""
         self.seen.update(occasion.names)
         fired: list[Fault] = []
         is_over = False
         for fault in self.active.values():
             # Every rule decides, so that its counts do not depend on the others.
-            if not fault.rule.matches(occasion) or not fault.fires():
+            if not fault.rule.matches(occasion) or not fault.meet():
                 continue
             if is_over:
                 self.take_back(fault)

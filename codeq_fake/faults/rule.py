@@ -91,7 +91,7 @@ class Rule:
     A rule matches a request or callback only if all of its conditions match: `on` is an operation (`claim`, `complete`
     ...), a route, `callback` or `notice`; `worker` is a token's subject; `command`; `task` is an id. It fires from the
     `nth` match on, `times` times (None: always, or once if there is an `nth`), each time with `probability`: see
-    `plan.Fault.fires`. Every rule has its own random numbers; `seed` makes them repeatable.
+    `plan.Fault.meet`. Every rule has its own random numbers; `seed` makes them repeatable.
 
     The other arguments belong to single kinds: `seconds` to `delay`, `callback_late` and `clock_skew`; `status`,
     `body`, `headers` and `retry_after` to `refuse`; `how` to `garble`.

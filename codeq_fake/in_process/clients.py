@@ -36,7 +36,7 @@ def asynchronous(app: Detached, home: Home, tokens: Tokens, options: dict[str, A
 
 
 def _with_tokens(tokens: Tokens, options: dict[str, Any]) -> dict[str, Any]:
-    """The options of a client that sends its token, or of several the one that the route of the request needs."""
+    """The options of a client that sends the only token, or of several the one that the request's route needs."""
     different = {token for token in tokens.values() if token is not None}
     if len(different) > 1:
         return {"base_url": _BASE_URL, "auth": _TokenByRoute(tokens), **options}

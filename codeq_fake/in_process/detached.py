@@ -24,11 +24,11 @@ class Exchange:
         #: The rest of the request, if it had to wait. None: the reply is complete.
         self.rest: asyncio.Task[None] | None = None
         self._body: bytes | None = body
-        #: The reply is complete, or the client has gone.
+        #: Set when the reply is complete, or the client has gone.
         self._is_over = asyncio.Event()
 
     def hang_up(self) -> None:
-        """Let everything that is received from now on be a disconnect."""
+        """Let the application receive a disconnect from now on."""
         self._body = None
         self._is_over.set()
 

@@ -41,7 +41,7 @@ class Home:
         self._on_error = on_error
         self._loop = None if in_thread else running_loop()
         self._thread: _LoopThread | None = None
-        #: A signal handler may call the fake while this thread holds it.
+        #: Held while `_loop` changes. Reentrant, since a signal handler may call the fake meanwhile.
         self._moving = RLock()
         self._process: int | None = None
 
@@ -63,7 +63,7 @@ class Home:
         here = running_loop()
         if here is None:
             return await self._run_for_trio(function)
-        home = self._find_or(here)
+        home = self._settle_in(here)
         return await (function() if home is here else _elsewhere(home, function))
 
     def block(self, function: Callable[[], Awaitable[T]], *, in_loops: bool = False) -> T:
@@ -128,7 +128,7 @@ class Home:
             here = running_loop()
             if here is None:
                 raise RuntimeError("FakeCodeQ.app runs on asyncio: under trio use async_client() or transport()")
-            home = self._find_or(here)
+            home = self._settle_in(here)
             if home is here:
                 await app(scope, receive, send)
             else:
@@ -136,13 +136,14 @@ class Home:
 
         return at_home
 
-    def _find_or(self, here: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+    def _settle_in(self, here: asyncio.AbstractEventLoop) -> asyncio.AbstractEventLoop:
+        """The fake's loop if it runs. Else the fake moves to the loop `here`."""
         with self._moving:
             self._loop = home = self._find() or here
         return home
 
     def _find(self) -> asyncio.AbstractEventLoop | None:
-        """The fake's loop if it runs. Raises RuntimeError in a fork of the process in which it runs."""
+        """The fake's loop if it runs. Raises RuntimeError in a fork of the process, which the first call notes."""
         if self._process is None:
             self._process = os.getpid()
         elif self.is_copy:
@@ -154,6 +155,7 @@ class Home:
         return self._loop if self._loop is not None and self._loop.is_running() else None
 
     def _start(self) -> asyncio.AbstractEventLoop:
+        """Start the thread, and return its loop. Raises RuntimeError if there may be no thread."""
         if not self._in_thread:
             raise RuntimeError(
                 'clock="auto" is for async code in this process, on a virtual-time event loop, and there is none here: '
@@ -189,7 +191,7 @@ class _RealTimeLoop(SharedLoop):
         super().__init__()
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        """As asyncio's, which logs, except for what callbacks raise, and tasks that nothing awaits."""
+        """Pass on what callbacks raise, and tasks that nothing awaits. The rest is left to asyncio, which logs it."""
         if self._on_error is not None and "exception" in context and ("handle" in context or "future" in context):
             self._on_error(context["exception"])
         else:
@@ -241,7 +243,7 @@ def result_of(future: Future[T]) -> T:
 
 
 def _call_in(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> T:
-    """Call a function in the event loop of another thread."""
+    """Call a function in the event loop of another thread: from here if it is idle, which is faster."""
     # A signal handler that raised would end the function halfway, and one that called the fake would wait for itself.
     if isinstance(loop, SharedLoop) and loop.is_idle and not may_interrupt():
         return loop.call_here(function)

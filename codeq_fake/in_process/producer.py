@@ -44,7 +44,7 @@ class ProducerSide:
         """One task."""
 
     def enqueue(self, command: str, payload: object = None, **options: Unpack[TaskOptions]) -> TaskView:
-        """Create a task, as a producer of `tenant` would, which is by default that of `tokens["producer"]`.
+        """Create a task, as a producer would. Its tenant is by default that of `tokens["producer"]`.
 
         The options are `priority`, `webhook`, `max_attempts`, `tenant`, and `delay` or `run_at`, from when on it can be
         claimed. With an `idempotency_key` of the last 24 hours it returns the first task with this key (C8).

@@ -158,10 +158,12 @@ class _Lifespan:
             await asyncio.wait({self._running})
 
     async def _run(self) -> None:
+        """Run the application for the lifespan. `start` gets to know by `_started` whether the start-up succeeded."""
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
             await self._app(scope, self._receive, self._send)
         except Exception as error:  # noqa: BLE001 - whatever the application raises
+            # Else `start` raises it, or the application has no lifespan.
             if self._started.done() and self._started.exception() is None:
                 self._note(error)
         finally:

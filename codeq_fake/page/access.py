@@ -23,9 +23,9 @@ class PageAccess:
 
     def refusal(self, request: Request) -> str | None:
         """Why a request is refused as the request of another site; None if it is not."""
-        foreign = self._access.foreign(request)
-        if foreign is not None:
-            return foreign
+        reason = self._access.why_foreign(request)
+        if reason is not None:
+            return reason
         site, mode = request.headers.get("sec-fetch-site"), request.headers.get("sec-fetch-mode")
         if request.method in ("GET", "HEAD"):  # changes nothing, so another site may link to it
             is_own = site in (None, "same-origin", "none")

@@ -48,12 +48,12 @@ async def advance(visit: Visit) -> Response:
     else:
         seconds = visit.field("seconds")
         unit = 1 if seconds else _UNITS.get(visit.field("unit"), 1)
-        clock = await visit.controls.advance(by=_number(seconds or visit.field("amount")) * unit)
+        clock = await visit.controls.advance(by=_nanoseconds(seconds or visit.field("amount")) * unit)
     return visit.back(f"The clock advanced to {clock['now']}. {clock['digest']}.")
 
 
-def _number(text: str) -> int:
-    """A number of seconds, as ns."""
+def _nanoseconds(text: str) -> int:
+    """A text with a number of seconds, as ns."""
     with suppress(InvalidOperation):
         number = Decimal(text)
         if number.is_finite():

@@ -22,7 +22,9 @@ from .rendering import STATES, short
 #: Constants, since Python 3.11 takes longer to look a member up than for all the rest.
 _LEASED, _DELAYED = State.LEASED, State.DELAYED
 
+#: One of the heaps of a queue: its leases, or its delayed tasks.
 Waiting: TypeAlias = Callable[[Queue], DueHeap]
+#: When the wait of a task in such a heap ends (ns).
 End: TypeAlias = Callable[[Task], int]
 
 ItemT = TypeVar("ItemT")

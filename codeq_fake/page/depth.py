@@ -103,7 +103,7 @@ class _Changes:
         self._by_state = {state: [0] * (STEPS + 1) for state in State}
 
     def add(self, task: Task) -> None:
-        """Add the changes of one task. A step shows what is true at its instant."""
+        """Add the changes of one task. A change counts from the first step at or after it."""
         by_state, since, length = self._by_state, self._since, self._length
         for entry in task.history:
             if entry.before is not entry.after:

@@ -56,7 +56,7 @@ class RecipeForm:
 
     @property
     def example(self) -> str:
-        """The sentence with its blanks filled as they stand at first."""
+        """The sentence with its blanks filled by the example."""
         return self.recipe.written_example.capitalize()
 
 

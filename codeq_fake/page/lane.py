@@ -90,7 +90,10 @@ def of_callback(callback: Callback, *, now: int) -> Lane:
 
 
 def _lane(changes: Sequence[tuple[int, str]], ticks: Sequence[tuple[int, Kind, str]], *, now: int | None) -> Lane:
-    """The lane of these changes of state and ticks, up to `now`; without it, the last state lasts a twentieth."""
+    """The lane of these changes of state and ticks, up to `now`.
+
+    Without `now` the last state has no end: its bar is a twentieth of all before it, and its length is 0.
+    """
     times = [*(at for at, _ in changes), *(at for at, _, _ in ticks)]
     since, last = min(times, default=0), max(times, default=0)
     until = max(last, now) if now is not None else last + (last - since) // 20

@@ -238,14 +238,14 @@ def events(visit: Visit) -> Response:
 
 
 async def _changes(runtime: FakeServer) -> AsyncIterator[bytes]:
-    """An event whenever something has changed, and now and then."""
+    """An event after each change, and now and then one without a change."""
     yield b"retry: 300\n\n"  # a reset ends the stream
     async for _ in runtime.live_updates.watch(partial(_state_of, runtime)):
         yield b"data: look\n\n"
 
 
 def _state_of(runtime: FakeServer) -> object:
-    """What differs whenever something that the page shows has changed."""
+    """A value that is another one after each change of what the page shows."""
     mode, broker = runtime.clock.mode, runtime.broker
     journals = (runtime.requests.count, runtime.deliveries.journal.count)
     counts = (*journals, len(broker.store.tasks), len(runtime.fault_plan.active), runtime.waiters.parked)

@@ -68,7 +68,10 @@ class Search:
 
 @dataclass(slots=True)
 class Run:
-    """A request, or the latest of `count` empty claims of one caller, which all found nothing for the same reason."""
+    """A request, or `count` empty claims of one caller, which all found nothing for the same reason.
+
+    `latest` and `first` are the same for a single request.
+    """
 
     latest: Request
     first: Request
@@ -77,7 +80,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the list. `task` is the first of the tasks that the request touched, `since` the time of the first."""
+    """One row of the list. `task` is the first of the tasks that the request touched.
+
+    `since` is the time of the first request of a run (ns).
+    """
 
     request: payloads.Request
     id: int

@@ -61,10 +61,11 @@ def of_task(task: Task, requests: Sequence[Request], callbacks: Iterable[Callbac
 def _events(task: Task, requests: Sequence[Request]) -> list[Line]:
     """The history of a task, with what the requests that caused it say about it."""
     caused = {(entry.at, entry.operation.removesuffix("_batch")): entry for entry in requests}
+    # A claim that waited came before the event.
     polls = [entry for entry in requests if entry.took and entry.operation in CLAIMS]
     lines: list[Line] = []
     attempts: int | None = task.attempts
-    for event in reversed(task.history):
+    for event in reversed(task.history):  # only the present number of attempts is known
         cause = caused.get((event.at, CAUSES.get(event.what, "")))
         if cause is None and event.what == Event.CLAIM:
             cause = next((entry for entry in polls if entry.at <= event.at <= entry.answered), None)

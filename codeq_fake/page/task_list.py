@@ -100,14 +100,17 @@ def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slic
     broker, now = runtime.broker, runtime.clock.now()
     wanted = TaskSearch(command=search.command, tenant=search.tenant or None, text=search.text)
     is_narrow = not wanted.is_empty
+    #: The filters that show a task -> how many tasks have just these.
     alike: Counter[tuple[str, ...]] = Counter()
     matching: list[Task] = []
     for batch in in_batches(broker.store.all(newest_first=True)):
         for task in batch:
             if is_narrow and not wanted.matches(task, broker, now):
                 continue
-            if wanted.text and not (wanted.is_in(task) if is_short(task) else (yield from wanted.has_text(task))):
-                continue
+            if wanted.text:
+                has_text = wanted.short_has_text(task) if is_short(task) else (yield from wanted.has_text(task))
+                if not has_text:
+                    continue
             filters = _filters_of(task, broker, now)
             alike[filters] += 1
             if not search.state or search.state in filters:

@@ -156,6 +156,6 @@ class Visit:
 
 
 def _is_utf8(content_type: str) -> bool:
-    """Whether a form is in UTF-8, as browsers send it: other names of encodings are of any kind, even of no text."""
+    """Whether a form is in UTF-8, as browsers send it. Another name may be any codec of Python, also one of no text."""
     _, options = parse_options_header(content_type)
     return options.get(b"charset", b"utf-8").lower() in (b"utf-8", b"utf8")

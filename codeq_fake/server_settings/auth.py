@@ -108,7 +108,7 @@ def _single(source: str, provider: object, value: object) -> StaticAuth | JwksAu
 
 def _multi(source: str, value: object) -> MultiAuth:
     """The settings of the provider `multi` (G8)."""
-    parts = _take(source, _object(source, value), "providers", list)
+    parts = _member(source, _object(source, value), "providers", list)
     if not _FEWEST_PROVIDERS <= len(parts) <= _MOST_PROVIDERS:
         raise SettingsError(
             f"{source}: found {len(parts)} providers; there must be {_FEWEST_PROVIDERS} to {_MOST_PROVIDERS}"
@@ -126,26 +126,26 @@ def _multi(source: str, value: object) -> MultiAuth:
 def _static(source: str, value: object) -> StaticAuth:
     """The settings of the provider `static` (A3)."""
     config = {"token": value} if isinstance(value, str) else _object(source, value)
-    token = _take(source, config, "token", str).strip()
+    token = _member(source, config, "token", str).strip()
     if not token:
         raise SettingsError(f"{source}: no token; give a JSON string, or an object with a token")
     return StaticAuth(
         token=token,
-        subject=_take(source, config, "subject", str).strip() or "static",
+        subject=_member(source, config, "subject", str).strip() or "static",
         scopes=_texts(source, config, "scopes"),
         event_types=_texts(source, config, "eventTypes"),
-        raw=MappingProxyType(_take(source, config, "raw", dict)),
+        raw=MappingProxyType(_member(source, config, "raw", dict)),
     )
 
 
 def _jwks(source: str, value: object) -> JwksAuth:
     """The settings of the provider `jwks` (A4)."""
     config = _object(source, value)
-    url = _take(source, config, "jwksUrl", str)
-    document = _take(source, config, "jwks", dict) if config.get("jwks") is not None else None
+    url = _member(source, config, "jwksUrl", str)
+    document = _member(source, config, "jwks", dict) if config.get("jwks") is not None else None
     if document is None and not _can_be_fetched(url):
         raise SettingsError(f"{source}: found jwksUrl {url!r}; it must be an http://, https:// or file:// URL")
-    issuer, audience = (_take(source, config, name, str) for name in ("issuer", "audience"))
+    issuer, audience = (_member(source, config, name, str) for name in ("issuer", "audience"))
     for name, wanted in (("issuer", issuer), ("audience", audience)):
         if not wanted:
             raise SettingsError(f"{source}: no {name}; it must be the {name} that tokens of this side have")
@@ -154,7 +154,7 @@ def _jwks(source: str, value: object) -> JwksAuth:
 
 def _timeout(source: str, config: Mapping[str, Any]) -> float:
     """How many seconds a fetch of keys may take."""
-    seconds = _take(source, config, "httpTimeout", int) / _NANOSECONDS
+    seconds = _member(source, config, "httpTimeout", int) / _NANOSECONDS
     return seconds if seconds > 0 else 5.0
 
 
@@ -174,7 +174,8 @@ def _object(source: str, value: object) -> dict[str, Any]:
     return value
 
 
-def _take(source: str, config: Mapping[str, Any], name: str, wanted: type) -> Any:  # noqa: ANN401 - of type `wanted`
+def _member(source: str, config: Mapping[str, Any], name: str, wanted: type) -> Any:  # noqa: ANN401 - of type `wanted`
+    """A member of a JSON object; an empty value of its type if it is missing. Raises SettingsError."""
     value = config.get(name)
     if value is None:
         return wanted()
@@ -186,7 +187,7 @@ def _take(source: str, config: Mapping[str, Any], name: str, wanted: type) -> An
 
 
 def _texts(source: str, config: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    values = _take(source, config, name, list)
+    values = _member(source, config, name, list)
     for value in values:
         if not isinstance(value, str):
             raise SettingsError(f"{source}: found a {kind(value)} in {name}; it must be a list of texts")

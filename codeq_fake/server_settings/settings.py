@@ -69,7 +69,7 @@ class Settings(CoreSettings):
 
     @property
     def chosen_profile(self) -> str | None:
-        """The profile that `persistence_provider` names: as for the real server, an embedded store. Else None."""
+        """The profile of the embedded store that `persistence_provider` names. None for any other provider."""
         embedded = (name for name, profile in PROFILES.items() if not profile.store.has_ttl)
         return next((name for name in embedded if PROFILES[name].store.name == self.persistence_provider), None)
 

@@ -47,11 +47,11 @@ def _heartbeat_shortens(request: Request, history: History) -> bool:
     return any(task.lease_until // SECOND < lease.until for lease, task in history.claimed(request.tasks))
 
 
-def _attempts(request: Request, history: History) -> bool:
+def _nack_kills_early(request: Request, history: History) -> bool:
     return any(lease.deliveries < lease.task.max_attempts for lease in _dead_letters(request, history))
 
 
-def _batch_callback(request: Request, history: History) -> bool:
+def _batch_skips_callback(request: Request, history: History) -> bool:
     results = fields(request).get("results")
     if not isinstance(results, list) or len(results) != len(request.tasks):
         return False  # A task is unknown.
@@ -59,14 +59,14 @@ def _batch_callback(request: Request, history: History) -> bool:
     return any(task.has_webhook for task in ended)
 
 
-def _priority(request: Request, _: History) -> bool:
+def _priority_is_above_nine(request: Request, _: History) -> bool:
     if _TWO_DIGITS.search(request.body) is None:
         return False
     tasks = fields(request).get("tasks") if request.operation == "create_batch" else [fields(request)]
     return isinstance(tasks, list) and any(_priority_of(task) > _HIGHEST_PRIORITY for task in tasks)
 
 
-def _expired_lease(request: Request, history: History) -> bool:
+def _claim_misses_expired_task(request: Request, history: History) -> bool:
     if request.status != _NO_CONTENT:
         return False
     now = request.at // SECOND
@@ -78,7 +78,7 @@ def _expired_lease(request: Request, history: History) -> bool:
     )
 
 
-def _delayed_notice(request: Request, history: History) -> bool:
+def _delayed_task_has_subscriber(request: Request, history: History) -> bool:
     delayed = (task for task in request.tasks if task.state is State.DELAYED)
     return any(queue_name(task.command) in history.subscribed for task in delayed)
 
@@ -135,7 +135,7 @@ RULES = (
         said="attempts count claims, or NACKs",
         done="both count, so a task is a dead letter after fewer deliveries than maxAttempts says",
         operations=("nack",),
-        shows=_attempts,
+        shows=_nack_kills_early,
     ),
     Rule(
         "dead-letter-callback",
@@ -152,7 +152,7 @@ RULES = (
         said="webhooks fire for a result",
         done="not for one in a batch, unless a task of the batch is unknown",
         operations=("submit_batch",),
-        shows=_batch_callback,
+        shows=_batch_skips_callback,
         unless="batch_calls_back",
     ),
     Rule(
@@ -161,7 +161,7 @@ RULES = (
         said="priority goes from 0 to 10",
         done="from 0 to 9, and what is above becomes 9",
         operations=("create", "create_batch"),
-        shows=_priority,
+        shows=_priority_is_above_nine,
     ),
     Rule(
         "expired-lease",
@@ -169,7 +169,7 @@ RULES = (
         said="a task whose lease has run out goes back to its queue",
         done="the next claim only delays it, by the backoff policy; once that is over another claim gets it",
         operations=("claim", "claim_batch"),
-        shows=_expired_lease,
+        shows=_claim_misses_expired_task,
         unless="reaper_interval",
     ),
     Rule(
@@ -179,7 +179,7 @@ RULES = (
         done="a claim or the reaper delays it, by the backoff policy; if it was the reaper, no claim finds it until "
         "another task of its command and tenant is delayed",
         operations=("claim", "claim_batch"),
-        shows=_expired_lease,
+        shows=_claim_misses_expired_task,
         where="reaper_interval",
     ),
     Rule(
@@ -188,7 +188,7 @@ RULES = (
         said="queue-ready notices come for delayed tasks too",
         done="only for one that is created, without a delay, into an empty queue",
         operations=("create", "create_batch"),
-        shows=_delayed_notice,
+        shows=_delayed_task_has_subscriber,
         unless="announces_all",
     ),
     Rule(
@@ -197,7 +197,7 @@ RULES = (
         said="queue-ready notices come for delayed tasks too",
         done="only for one that is created without a delay",
         operations=("create", "create_batch"),
-        shows=_delayed_notice,
+        shows=_delayed_task_has_subscriber,
         where="announces_all",
     ),
     Rule(

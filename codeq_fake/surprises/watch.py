@@ -95,7 +95,7 @@ class Watch:
         return new
 
     def _read(self, requests: Sequence[Request]) -> None:
-        """Read the next requests of the journal. Without any, all that it keeps is read."""
+        """Read the next requests of the journal. If it gives none, there are no new ones, or it has dropped them."""
         for request in requests:
             self._add(request)
         self._read_up_to = requests[-1].n if requests else self._journal.count

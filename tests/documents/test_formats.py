@@ -62,7 +62,7 @@ def use_seed(text: str) -> None:
 def use_faults(text: str) -> None:
     for fault in Plan().add(read_rules(text, NAMES)):
         assert json.dumps(shown(fault.rule))
-        fault.fires()
+        fault.meet()
 
 
 def use_identities(text: str) -> None:

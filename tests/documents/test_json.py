@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeq_fake.core.slices import at_once
-from codeq_fake.documents import BadDocumentError, emptied, excerpt, json_depth, read_json, read_shaped_json
+from codeq_fake.documents import BadDocumentError, excerpt, free_in_slices, json_depth, read_json, read_shaped_json
 from tests.documents.support import broken
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def test_a_value_is_emptied_in_slices() -> None:
     inner: list[object] = [{"a": [1]}, []] * 5000
     whole: dict[str, object] = {"text": "a", "one": [[inner]], "two": {str(n): n for n in range(5000)}}
     two = whole["two"]
-    assert len(list(emptied(whole))) > len(inner) / 1000
+    assert len(list(free_in_slices(whole))) > len(inner) / 1000
     assert (whole, inner, two) == ({}, [], {})
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from codeq_fake.documents import no_constant
+from codeq_fake.documents import refuse_constant
 from codeq_fake.wire import ANY, INT, LIST_OF, OBJECT, STRING, Kind, Scalar, Struct, fold
 
 #: A longer body takes too long to read once more (bytes).
@@ -71,7 +71,7 @@ class _Object(list[tuple[str, Any]]):
     """A JSON object with all its members, repeated ones too."""
 
 
-_READER = json.JSONDecoder(object_pairs_hook=_Object, parse_constant=no_constant)
+_READER = json.JSONDecoder(object_pairs_hook=_Object, parse_constant=refuse_constant)
 
 
 def _wrong(value: _Object, struct: Struct, path: str) -> Iterator[str]:
