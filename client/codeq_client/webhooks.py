@@ -106,8 +106,10 @@ class WebhookReceiver:
         self._clock = clock or SystemClock()
         self._on_result: list[OnResult] = []
         self._on_ready: list[OnReady] = []
+        # By `_key` of a message: those that reached all handlers, the oldest first, and those that are reaching them.
         self._seen: OrderedDict[tuple[str, ...], None] = OrderedDict()
         self._delivering: dict[tuple[str, ...], anyio.Event] = {}
+        # By task: the events to set when its result arrives.
         self._waiting: dict[str, set[anyio.Event]] = {}
 
     def on_result(self, handler: OnResult) -> OnResult:

@@ -253,6 +253,7 @@ class _Parts(Generic[Item, Encoded, T]):
         return Rejected(index, found, item) if isinstance(found, CodeQError) else found
 
     def _encoded(self, items: Mapping[int, Item]) -> Iterator[tuple[int, Item, Encoded]]:
+        """Encode the items one by one. Those that cannot be encoded are refused."""
         for index, item in items.items():
             try:
                 yield index, item, self._operation.encode(index, item)
@@ -289,6 +290,7 @@ def _send_in_parts(
         previous, last = last, next((answer for answer in answers if isinstance(answer, _OUTAGES)), None)
         if last is None:
             deadline = _deadline(core)
+        # Two parts in a row, or one that had no effect for certain, or the whole time.
         elif previous or not may_have_acted(last) or core.clock.monotonic() >= deadline:
             outage = outage or last
         parts.note_answers(part, answers)

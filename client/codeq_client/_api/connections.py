@@ -46,7 +46,7 @@ class Stack(Generic[HttpT]):
 
     @contextmanager
     def taken(self) -> Iterator[HttpT]:
-        """Lend the free client that was used last."""
+        """Lend the free client that was used last: the server has most likely not closed its connection."""
         if self.is_closed:
             raise ClientClosed
         try:

@@ -108,7 +108,7 @@ def _result_at_end(core: Core, task_id: str, timeout: float, wake: Waker | None)
         if seen != (task.status, task.attempts):
             pause, seen, changed = _FIRST_POLL, (task.status, task.attempts), now
         after_long = min((now - changed) * _PART_OF_WAIT, _LONGEST_PAUSE)
-        # A second is left for the way there and back.
+        # A second is left for the way there and back. With `wake` a callback tells of the end.
         seconds = 0 if wake else int(min(max(_SERVER_WAIT, after_long), left - 1))
         try:
             finished = yield from _at_server(core, task_id, seconds)

@@ -70,7 +70,7 @@ class Cancellable:
         return self._task is not None and not self._task.done()
 
     async def run(self, code: Callable[[], Awaitable[Any]]) -> Caught:
-        """Return what `code()` returns or raises. If it was cancelled, that is the reason, or `CancelledWithin`.
+        """Return what `code()` returns or raises. If it was cancelled, the error is the reason, or `CancelledWithin`.
 
         If the caller is cancelled, so is the code, and its end is awaited.
         """

@@ -84,13 +84,16 @@ class ClaimLoop:
         """Set while no claim is under way."""
         self._claim_answered.set()
         self._failures = 0
+        """How many claims have failed in a row."""
         self._empty_claims = 0
+        """How many claims in a row have found nothing, by which a burst ends."""
         self._more_ready = False
         """Whether the last claim brought all that was asked for: then a long poll need not come first."""
         self._was_ever_answered = False
         self._is_answered = False
         """Whether the latest claim was answered. If not, the next one does not wait, to show at once if it is."""
         self._refusal: Exception | None = None
+        """The error of a claim that ended the run."""
         self.paused = False
         """Whether no more tasks are claimed, until `resume`."""
         self.limited = False
@@ -166,7 +169,7 @@ class ClaimLoop:
             if self._more_ready and self.slots.free > 1:
                 await self._fill_slots(group)
                 return
-            all_asked = len(commands) == len(self._handlers)
+            all_asked = len(commands) == len(self._handlers)  # else an empty answer does not mean that no task is left
             wait = self._wait_of_claim(all_asked=all_asked)
             task = await self._claim_one(commands, wait)
             self._failures = 0

@@ -77,7 +77,7 @@ class JobBatches:
         batch = self._latest
         if batch is None or not batch.is_open:
             batch = self._latest = _Batch(self._handler, self._function, self._clock)
-        return await batch.result_of(job)
+        return await batch.add(job)
 
 
 class _Batch:
@@ -92,10 +92,11 @@ class _Batch:
         self._clock = clock
         self._jobs: dict[str, Job[Any]] = {}
         self._waiting = 0
+        """How many jobs have not been cancelled."""
         self._full = asyncio.Event()
         self._work: asyncio.Task[Caught] = asyncio.create_task(caught(self._handle))
 
-    async def result_of(self, job: Job[Any]) -> Any:  # noqa: ANN401 - the user's
+    async def add(self, job: Job[Any]) -> Any:  # noqa: ANN401 - the user's
         """Add a job, and return its result, or raise the function's error."""
         self._jobs[job.id] = job
         if len(self._jobs) == self._handler.size:

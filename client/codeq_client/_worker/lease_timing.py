@@ -115,12 +115,12 @@ class Lease:
         self._random = random
         self._started = now
         self._progressed = now
-        self._sent: float | None = None
-        self._failures = 0
+        self._sent: float | None = None  # when the renewal was sent whose outcome is not known yet
+        self._failures = 0  # renewals without an answer since the last confirmed one
         self._stopped = False
         self._end: End | None = None
         self._fence = self._fence_from(sent)
-        self._due = self._due_from(sent)
+        self._due = self._due_from(sent)  # when to send the next renewal
 
     @property
     def renewing(self) -> bool:

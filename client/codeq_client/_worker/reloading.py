@@ -34,7 +34,7 @@ def run_and_reload(arguments: Sequence[str]) -> int:
 
     def count(number: int, _: object) -> None:
         nonlocal signals
-        signals = max(signals, 1) if number == HANG_UP else signals + 1
+        signals = max(signals, 1) if number == HANG_UP else signals + 1  # a closed terminal may send several hang-ups
         if child:
             child.signal(signals)
 

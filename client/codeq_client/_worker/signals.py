@@ -88,6 +88,7 @@ class _StopHandler:
         self._received = 0
 
     def handle(self, number: int, frame: FrameType | None) -> None:
+        """Stop the worker. A further signal ends the process, unless the application has a handler for that."""
         previous = self.previous.get(signal.Signals(number), signal.SIG_DFL)
         if is_of_runner(previous):  # it only ends the main task, so it stands for no handler of the application
             previous = signal.default_int_handler
