@@ -89,6 +89,7 @@ def _check(header: Header, entries: Iterable[Call | Callback]) -> CheckResult:
 
 
 def _judge(law: Law, history: History) -> Judgement:
+    """The violations of one law, at most one a task: those that a lost call may explain are doubtful."""
     certain: dict[str, Violation] = {}
     doubtful: dict[str, Violation] = {}
     for violation in law.find_violations(history):

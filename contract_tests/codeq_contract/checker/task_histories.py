@@ -104,10 +104,10 @@ class TaskHistory:
 
     @property
     def ends_from(self) -> int:
-        """The earliest moment at which the task can have ended.
+        """The earliest moment at which the task can have ended, by the events that show it.
 
-        What only a read shows may have happened before it: a lease that expired on the last attempt, or a result
-        without a reply. The first ends no wait, since such a task never waits again. The second explains a violation.
+        An end that only a read shows may have come earlier. No law errs by that: a task whose lease expired at the last
+        attempt never waits again, and a result without a reply explains a violation.
         """
         # The event that was answered first need not have been sent first.
         return min((end.sent for end in self.ends), default=FOREVER)

@@ -34,6 +34,7 @@ class Participant:
     #: The placeholder of each id, after the first reply that had it.
     _placeholders: dict[str, str] = field(default_factory=dict)
     _paths: set[str] = field(default_factory=set)
+    #: How many requests the webhook had before the comparison began.
     _earlier_callbacks: int = field(init=False)
 
     def __post_init__(self) -> None:

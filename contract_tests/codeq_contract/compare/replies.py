@@ -62,7 +62,7 @@ class Comparison:
         return differences
 
     def callbacks(self, until: int) -> list[Difference]:
-        """The differences of the callbacks that were due a while before `until`."""
+        """The differences of the callbacks that had come by `until`, less the lateness that is allowed."""
         header = Header("", "", until, {SECRET_SETTING: self.left.driver.settings.callback_secret})
         latest = until + 1 - self._allowed.lateness
         theirs = tuple(

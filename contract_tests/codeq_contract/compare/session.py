@@ -91,16 +91,16 @@ class Session:
         differences = self._comparison.replies(step, left, right)
         if differences:
             path = self._comparison.left.filled(step.target)
-            self._find(kind_of_reply(step.method, path, differences), plan, differences)
+            self._note_finding(kind_of_reply(step.method, path, differences), plan, differences)
 
     def _compare_callbacks(self) -> None:
         if self._pair.have_webhooks and self.requests:
             self._pair.align()
             differences = self._comparison.callbacks(self._pair.now)
             if differences:
-                self._find(kind_of_callbacks(differences), self._plan, differences)
+                self._note_finding(kind_of_callbacks(differences), self._plan, differences)
 
-    def _find(self, kind: Kind, plan: Plan, differences: list[Difference]) -> None:
+    def _note_finding(self, kind: Kind, plan: Plan, differences: list[Difference]) -> None:
         self.finding = Finding(kind, plan, tuple(differences), tuple(self._exchanges))
 
 

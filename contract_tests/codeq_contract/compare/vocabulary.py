@@ -32,8 +32,9 @@ class Operation:
 
     `{task}`, `{held}`, `{subscription}` and `{command}` in its path are drawn.
 
-    `body` names the fields of its body. In a `batch` these are those of each item, and this is the name of the list.
-    One that changes little is odd at least as often as `oddity` says. `scope` is what a worker's token needs.
+    `body` names the fields of its body. With a `batch`, the body is a list of that name, and `body` names the fields of
+    each item. A request that changes little is odd at least as often as `oddity` says. `scope` is what a worker's
+    token needs.
     """
 
     weight: int

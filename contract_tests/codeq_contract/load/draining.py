@@ -54,18 +54,18 @@ def drainer(
     One that `holds_late` only holds two tasks too long. No other worker may claim meanwhile, so that the outcome is
     certain.
     """
-    late = [_heartbeat_late, _end_late] if holds_late else []
+    late_actions = [_heartbeat_late, _end_late] if holds_late else []
     pause = 0.0
-    while not drain.is_over and (late or not holds_late):
+    while not drain.is_over and (late_actions or not holds_late):
         if drain.now() >= drain.deadline or not context.goes_on():
             drain.is_over = True
             return
-        lease = min(LEASES) if late else LONGEST_LEASE
+        lease = min(LEASES) if late_actions else LONGEST_LEASE
         reply = yield from context.claim(lease, pause=pause)
         tasks = claimed(reply)
         for task in tasks:
             yield from intrude(context, HeldTask(task, lease))
-            yield from (late.pop(0) if late else complete)(context, HeldTask(task, lease))
+            yield from (late_actions.pop(0) if late_actions else complete)(context, HeldTask(task, lease))
         if tasks or not reply.status:
             drain.busy_until = drain.now()
         elif leads:
@@ -75,7 +75,7 @@ def drainer(
 
 
 def _patience(context: ActorContext, drain: Drain) -> Generator[Turn, Reply, int]:
-    """For how many seconds claims must find nothing until none can get a task, by what the open tasks wait for.
+    """For how many seconds claims must find nothing until none can get a task. Reads what the open tasks wait for.
 
     A lease that is over takes one claim that finds it, and becomes a delay. A task that waits for nothing and is not
     found is lost.

@@ -58,6 +58,7 @@ class RealTimeScheduler:
                 raise
 
     async def _run_all(self, actors: Sequence[Generator[Turn, Reply, T]]) -> list[T]:
+        """As `run`, on the event loop. An error of one actor stops all."""
         loop = asyncio.get_running_loop()
         runs = [_ActorRun(self, actor, loop) for actor in actors]
         loop.set_exception_handler(partial(_fail, [each.over for each in runs]))

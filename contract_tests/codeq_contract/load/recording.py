@@ -144,6 +144,7 @@ class _Recorder:
         self.commands_of_ours = [*self.tenants[0].commands, *self.busy.commands]
 
     def record(self) -> Recording:
+        """As `record_load`. The history of a drain that was interrupted counts as not drained."""
         try:
             with suppress(KeyboardInterrupt):
                 with self._phase("load", self.load.seconds):
@@ -256,12 +257,13 @@ class _Recorder:
     def _drain(self) -> bool:
         """End all tasks, side by side. Returns whether no claim can get a task any more."""
         scheduler, deadline = self._scheduler(), self.driver.clock.now() + round(self.load.drain * SECOND)
-        mixed = [(tenant, self._drain_until(deadline)) for tenant in self.tenants]
-        every = [*mixed, (self.busy, self._drain_until(deadline))] if self.load.busy else mixed
+        of_tenants = [(tenant, self._drain_until(deadline)) for tenant in self.tenants]
+        every = [*of_tenants, (self.busy, self._drain_until(deadline))] if self.load.busy else of_tenants
+        # One worker a tenant, before the others claim: see `drainer`.
         scheduler.run(
             [
                 drainer(self._context(tenant, tenant.workers[0], scheduler.goes_on), drain, holds_late=True)
-                for tenant, drain in mixed
+                for tenant, drain in of_tenants
             ]
         )
         scheduler.run(

@@ -42,7 +42,7 @@ _CALLBACK_FIELDS = ("method", "path", "headers", "body")
 def open_recording(path: Path) -> Iterator[tuple[Header, Iterator[Call | Callback]]]:
     """The header of the recording at `path`, and its calls and callbacks one by one, as they are read from the file.
 
-    Raises OSError, and RecordingError if the file is not a recording.
+    Raises OSError, and RecordingError if the file is not a recording, also while the entries are read.
     """
     opened = gzip.open if path.suffix == ".gz" else open
     try:

@@ -53,8 +53,8 @@ class Window:
 class AllowedDifferences:
     """Decides which values of one session may differ, consistently for the whole session.
 
-    A timestamp is compared when it first appears. From then on the same recorded text needs the same replayed text.
-    Ids of traces and spans may differ, but each recorded id needs the same replayed id throughout.
+    A pair of timestamps is compared by the window of the event that first has it, and allowed in all later ones. Ids
+    of traces and spans may differ, but each recorded id needs the same replayed id throughout.
 
     `lateness` is by how many nanoseconds the replay has been late so far, and `callbacks_late` by how many more a
     server may send a callback late. `callbacks_early` is by how many it may send one early, since the recorded server
@@ -69,7 +69,7 @@ class AllowedDifferences:
     _theirs_of: dict[str, str] = field(default_factory=dict)
 
     def allows(self, key: str, theirs: str, ours: str, window: Window) -> bool:
-        """Whether `ours` is allowed for the recorded value `theirs` of `key`."""
+        """Whether `ours` is allowed for the recorded value `theirs` of `key`. If so, it is from now on."""
         if key == TRACE_KEY:
             return self.allows_trace(theirs, ours)
         if theirs == ours or (theirs, ours) in self._accepted:
@@ -77,6 +77,7 @@ class AllowedDifferences:
         if key in FRACTIONAL_KEYS:
             close = _distance(theirs, ours) <= window.leeway + self.lateness
         else:
+            # Whole seconds differ by one for each second that begins within the window.
             edges = range(SECOND, (window.second_edges(self.lateness) + 1) * SECOND, SECOND)
             close = key in WHOLE_SECOND_KEYS and _distance(theirs, ours) in edges
         if close:

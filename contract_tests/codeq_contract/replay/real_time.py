@@ -84,9 +84,9 @@ class RealTimeSession:
         while self._long_polls and self._long_polls[0][0].answered <= moment:
             call, pending = self._long_polls.pop(0)
             reply = pending.result()
-            early = call.answered - LATENCY - self.lateness - _unseen_before(call)
+            earliest = call.answered - LATENCY - self.lateness - _unseen_before(call)
             answered = reply.returned - self._translation.shift
-            if answered < early:
+            if answered < earliest:
                 times = moment_text(call.answered), moment_text(answered)
                 self._differences.append(call_difference(call, "time of the answer", *times))
             self._compare(call, reply)

@@ -50,12 +50,13 @@ class ModelTask:
 class Model:
     """Follows the steps of a plan. Raises AssertionError at the first reply that the contract does not allow."""
 
-    def __init__(self, settings: KnownSettings, time_bounds: TimeBounds, subjects: Sequence[str]) -> None:
-        """`subjects` are the names of the workers. Their subjects in tokens show at their first claim."""
+    def __init__(self, settings: KnownSettings, time_bounds: TimeBounds, workers: Sequence[str]) -> None:
+        """`workers` are their names. The subjects of their tokens show at their first claims."""
         self._settings = settings
         self._time_bounds = time_bounds
-        self._subjects: dict[str, str] = dict.fromkeys(subjects, "")
+        self._subjects: dict[str, str] = dict.fromkeys(workers, "")
         self._tasks: dict[str, ModelTask] = {}
+        #: The tasks of idempotency keys, which are numbered.
         self._keys: dict[int, str] = {}
         #: The ids of waiting tasks of all commands and priorities, first in first out.
         self._waiting: list[str] = []
@@ -109,7 +110,7 @@ class Model:
     # Claims.
 
     def _claims(self, step: Claim, replies: Sequence[Reply]) -> None:
-        """Simultaneous claims get the first tasks of the queue. Which of them gets which task is not determined."""
+        """Check simultaneous claims, and lease their tasks: the first in the queue. Who gets which is undetermined."""
         called, returned = min(reply.called for reply in replies), max(reply.returned for reply in replies)
         for command in step.commands:
             self._repair(command, called, returned)
@@ -129,12 +130,14 @@ class Model:
     def _repair(self, command: int, called: int, returned: int) -> None:
         """Move what a claim between these moments has moved: due tasks to the list, expired leases to a delay (K7)."""
         tasks = [task for task in self._tasks.values() if task.command == command]
-        due = [task for task in tasks if task.due is not None and _over(task.due, called, returned)]
+        due = [task for task in tasks if task.due is not None and _is_over(task.due, called, returned)]
         for task in sorted(due, key=lambda task: (task.due and task.due.earliest, task.id)):
             self._no_other_order(task, due)
             task.where, task.due = PENDING, None
             self._waiting.append(task.id)
-        expired = [task for task in tasks if task.lease_over is not None and _over(task.lease_over, called, returned)]
+        expired = [
+            task for task in tasks if task.lease_over is not None and _is_over(task.lease_over, called, returned)
+        ]
         if self._note_repair(command, called, returned, matters=bool(expired)):
             for task in expired:
                 self._send_back(task, called, returned, self._settings.backoff_base)
@@ -201,7 +204,7 @@ class Model:
         called, returned = reply.called, reply.returned
         match step.action:
             case "heartbeat":
-                if task.lease_lost is not None and not _over(task.lease_lost, called, returned):
+                if task.lease_lost is not None and not _is_over(task.lease_lost, called, returned):
                     self._give_lease(task, called, returned, step.seconds)
             case "abandon":
                 task.where, task.status, task.worker = PENDING, "PENDING", ""
@@ -238,12 +241,13 @@ def _must_be(expected: object, found: object, subject: object) -> None:
 def _refusal(step: Settle, worker: str, task: ModelTask) -> tuple[int, str] | None:
     """The refusal of an operation on this task, or None (H2, D2, N1, S1)."""
     ending = step.action in ("complete", "fail")
+    # A result for a task that no worker holds is a conflict; any other operation is not its owner's.
     if task.worker != worker and (task.worker or not ending):
         return HTTPStatus.FORBIDDEN, "not-owner"
     return (HTTPStatus.CONFLICT, "not-in-progress") if task.where != LEASED else None
 
 
-def _over(span: Span, called: int, returned: int) -> bool:
+def _is_over(span: Span, called: int, returned: int) -> bool:
     """Whether the span was over when the server looked. Raises UndecidedError."""
     if called >= span.latest:
         return True

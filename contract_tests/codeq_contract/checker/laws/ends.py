@@ -108,7 +108,7 @@ def _stuck(task: TaskHistory, history: History) -> Iterator[Violation]:
 
 
 def _unended(task: TaskHistory, history: History) -> Iterator[Violation]:
-    """What was created must have ended when its tenant's claims find nothing more: whatever the task itself shows.
+    """A created task must have ended once claims in its creator's tenant find nothing more, whatever reads of it show.
 
     Its last lease takes two claims: one that finds it expired, and one that finds the task due again (K7).
     """

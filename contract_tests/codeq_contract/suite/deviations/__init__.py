@@ -50,9 +50,9 @@ class Deviation:
         The rate is unknown between the limits that `seen` sets: beta-binomial, with Jeffreys' prior.
         """
         failed, passed = self.seen[0] + 0.5, self.seen[1] - self.seen[0] + 0.5
-        certain = _log_beta(failed, passed)
+        scale = _log_beta(failed, passed)
         return sum(
-            comb(self.tries, number) * exp(_log_beta(number + failed, self.tries - number + passed) - certain)
+            comb(self.tries, number) * exp(_log_beta(number + failed, self.tries - number + passed) - scale)
             for number in range(self.at_most + 1, self.tries + 1)
         )
 

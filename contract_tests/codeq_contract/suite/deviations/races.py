@@ -85,6 +85,7 @@ class _Transcript:
 
     def _is_live(self, task_id: str, claim: Exchange, call: Exchange) -> bool:
         """Whether the lease that began with `claim` is surely not over when `call` ends."""
+        # A result ends a task for good, a NACK or an abandon only the lease in which it came.
         released = [
             *self.accepted(task_id, "result"),
             *(each for each in self.accepted(task_id, "nack", "abandon") if each.reply.called >= claim.reply.called),
