@@ -29,8 +29,9 @@ def simulate(
 ) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """Run the decorated `async def test(world)` in `runs` worlds, the first of which has the seed `seed`.
 
-    What the test leaves to `weather` happens by the seed; the default is all of it. It ends at the first run in which
-    the test raises or a law is broken. What a race of the real server explains fails it only with `races="fail"`.
+    `weather` says what may go wrong, by default everything but clean-ups; what does is drawn from the seed. The first
+    run in which the test raises or a law is broken ends the search. A violation that a race of the real server explains
+    counts only with `races="fail"`.
 
     A `light` server speaks as much HTTP as clients need, with less work than uvicorn.
 

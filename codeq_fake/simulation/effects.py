@@ -126,8 +126,7 @@ def why_not_held(leases: Leases, entry: Effect) -> str:
 def is_excused(leases: Leases, entry: Effect) -> bool:
     """Whether the host could not know that it did not hold the task.
 
-    A race took it away, the task was deleted, or a result of the host's was under way for so long that it ended a later
-    claim.
+    A race took it away, the task was deleted, or the host's own late result for an earlier claim has ended it.
     """
     is_gone = not leases.history(entry.task, entry.at)
     return (

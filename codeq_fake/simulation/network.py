@@ -74,7 +74,7 @@ class Network:
         self._ports = _FIRST_PORT
         self.idle_descriptor, self._other_idle = os.pipe()
         self.readable_descriptor, self._other_readable = os.pipe()
-        os.write(self._other_readable, b"x")
+        os.write(self._other_readable, b"x")  # nothing reads it, so the other end stays readable
         self.add_host(TEST_HOST)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -263,7 +263,7 @@ class Network:
         end = self._join(here, server, there, name)
         try:
             await asyncio.sleep(way_back)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # the server has accepted the connection already
             end.die(End.EXIT)
             raise
         return end

@@ -81,7 +81,10 @@ def _call(request: Request, epoch: int) -> Line:
 
 
 def _creates_by_hand(runtime: FakeServer, requests: list[Request], epoch: int) -> Iterator[Line]:
-    """A create without a caller for each task that the test itself has created. The numbers are none of requests."""
+    """A create without a caller for each task that the test itself has created.
+
+    Their numbers, 0 and below, are those of no request.
+    """
     #: Task -> when the first request came that may have created it.
     arrived: dict[str, int] = {}
     for request in requests:

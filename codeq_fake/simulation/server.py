@@ -84,7 +84,7 @@ class Server:
     def kill(self) -> None:
         """Reset all connections, and refuse new ones. The store stays."""
         self.host.kill()
-        self._runtime.release()
+        self._runtime.release()  # parked claims and callbacks under way end with the process
 
     def restart(self) -> None:
         """Serve again."""

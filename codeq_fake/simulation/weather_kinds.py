@@ -101,7 +101,7 @@ def end_of(event: Event) -> float:
 
 
 def check_plan(plan: Plan, hosts: Mapping[str, object]) -> None:
-    """Check that a plan names only kinds, hosts and arguments that there are. Raises PlanError."""
+    """Check that a plan names only kinds, hosts and arguments that exist. Raises PlanError."""
     for event in plan.events:
         kind = KINDS.get(event.kind)
         if kind is None:
@@ -118,8 +118,8 @@ def _until_end(
 ) -> None:
     """Arrange the end of an event that has begun.
 
-    Where events of one kind overlap at one target, each counts from its beginning, and the end of one leaves the
-    others: `again` brings back the latest of them, and only the end of the last one is an `end`.
+    Events of one kind may overlap at one target. When one is over while others last, `again` is called with the latest
+    of those. `end` is called when none lasts any more.
     """
     key = event.kind, event.target
     world.lasting.setdefault(key, []).append(event)

@@ -101,7 +101,7 @@ class World:
             self._identities[name] = _worker(name)
             self._identities[f"{name}-producer"] = _producer(name)
             self._identities[f"{name}-admin"] = _producer(name, is_admin=True)
-        self._introduce()
+        self._introduce()  # before the first of them starts
         for name in names:
             host = self._hosts[name] = Host(name, program, self._around, restarts=restart, codeq_url=URL)
             host.start()
