@@ -125,7 +125,7 @@ def _task(task: TaskInFull) -> Iterator[str]:
 
 
 def _events(history: Iterable[HistoryEvent]) -> Iterator[str]:
-    """A line for each event. Equal events in a row, such as heartbeats, share one line."""
+    """A line for each event, with the date where it changes. Equal events in a row, such as heartbeats, share one."""
     day = ""
     for first, others in runs(history, _summary):
         at = first["at"]

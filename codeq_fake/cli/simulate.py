@@ -121,6 +121,7 @@ def _search(
         chunks = (seeds[begin : begin + _CHUNK] for begin in range(0, len(seeds), _CHUNK))
         pending: dict[Future[int | None], int] = {}
         while not failing:
+            # One more than there are processes, so that none has to wait for its next one.
             for chunk in islice(chunks, processes + 1 - len(pending)):
                 pending[pool.submit(failing_seed, path, simulation.name, chunk)] = len(chunk)
             if not pending or (until is not None and stopwatch() >= until):

@@ -205,7 +205,7 @@ def _origins(options: Options, sources: Sources) -> dict[str, str]:
         in_yaml = source.startswith("YAML ")
         by = ParameterSource.ENVIRONMENT if os.environ.get(source) else ParameterSource.DEFAULT_MAP
         origins[source.removeprefix("YAML ")] = file if in_yaml else str(places[by])
-    if options.port is not None:
+    if options.port is not None:  # it wins over both
         origins.pop("PORT", None)
         origins.pop("port", None)
     return origins

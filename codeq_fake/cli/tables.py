@@ -101,7 +101,7 @@ def whole_table(columns: Columns, rows: Sequence[Sequence[object]]) -> Table:
 def screen_table(
     columns: Columns, rows: Sequence[Sequence[object]], now: int, width: int, *, folds: bool = True
 ) -> Table:
-    """A table for a terminal, at the fake's time `now` (ns): each row is one line of it, but prose `folds`.
+    """A table for a terminal, at the fake's time `now` (ns). Each row is one line, unless prose `folds` into several.
 
     Columns without any value are left out, and the last ones if there is no room for them.
     """

@@ -232,6 +232,7 @@ class Controls(ClockControls, StateControls, JournalControls):
 
         Raises UnknownTaskError.
         """
+        # What may change is read before the first pause, at one instant. The journals only grow.
         runtime, task = self._runtime, self.task(task_id)
         broker, now = runtime.broker, runtime.clock.now()
         place = position(broker, broker.get(task_id))
@@ -315,6 +316,7 @@ class Controls(ClockControls, StateControls, JournalControls):
         keys = yield from in_order(list(broker.store.queues))
         spelled = yield from representations.spelled_commands(broker)
         for queue in list(broker.store.queues.values()):
+            # Else the first entries, which are looked at below, might come after many outdated ones.
             yield from queue.leases.tidied()
             yield from queue.delays.tidied()
             yield

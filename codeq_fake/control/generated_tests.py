@@ -145,20 +145,22 @@ def _carried_out_at(entry: Request) -> int:
 
 def _by_hand(task: Task, requests: list[Request]) -> Iterator[Step]:
     """A step for each thing that happened to a task before the last request, and was not done by a request."""
-    before = -1  # the index of the latest request that changed the task
-    for event, after in zip_longest(task.history, islice(task.history, 1, None)):
+    cause = -1  # the index of the latest request that changed the task
+    for event, following in zip_longest(task.history, islice(task.history, 1, None)):
         if event.what == CREATED and not any(_has_created(entry, task) for entry in requests):
             yield event.at, -1, [f"codeq.next(ids=[{task.id!r}])", f"codeq.enqueue({_creation(task)})"]
-        elif event.what in _BY_HAND and before < len(requests) - 1 and event.at <= requests[-1].at:
-            delays = [f"codeq.next(delays=[{_until_due(event, after)}])"] if event.what == Event.EXPIRE else []
-            yield event.at, before, [*delays, f"codeq.{_BY_HAND[event.what]}({task.id!r})"]
+        elif event.what in _BY_HAND and cause < len(requests) - 1 and event.at <= requests[-1].at:
+            delays = [f"codeq.next(delays=[{_until_due(event, following)}])"] if event.what == Event.EXPIRE else []
+            yield event.at, cause, [*delays, f"codeq.{_BY_HAND[event.what]}({task.id!r})"]
         elif event.what in CAUSES:
-            before = next((n for n, entry in enumerate(requests) if n > before and _caused(entry, event)), before)
+            cause = next((n for n, entry in enumerate(requests) if n > cause and _caused(entry, event)), cause)
 
 
-def _until_due(expiry: HistoryEntry, after: HistoryEntry | None) -> int:
+def _until_due(expiry: HistoryEntry, following: HistoryEntry | None) -> int:
     """The delay (s) from the end of a lease until the task came due, which may be drawn. 0 if it is not due yet."""
-    return (after.at - expiry.at) // SECOND if after is not None and after.what == Event.COME_DUE else 0
+    if following is None or following.what != Event.COME_DUE:
+        return 0
+    return (following.at - expiry.at) // SECOND
 
 
 def _has_created(entry: Request, task: Task) -> bool:

@@ -74,7 +74,7 @@ def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> pa
 
 
 def _record(shown: Record, zone: ZoneInfo) -> payloads.Record:
-    """A result or an error as JSON has it; a long result stays text."""
+    """A stored result or error (S2), without an empty `result`. A long one stays text."""
     fields: dict[str, Any] = {"taskId": shown.task_id, "status": str(shown.status)}
     if shown.result is not None and shown.result != "{}":
         fields["result"] = JsonText(shown.result) if len(shown.result) >= LONG else plain(shown.result)

@@ -158,7 +158,7 @@ def _string(text: str, at: int, short: int) -> _Read:
             raise _wrong_string(text, opening, at, end)
         part, _ = _DECODER.raw_decode(f'"{text[at:end]}"')
         if "\ud800" <= part[-1] < "\udc00" and text[end - 1] != part[-1] and len(part) > 1:
-            part, end = part[:-1], end - len(r"\ud800")  # its other half may follow
+            part, end = part[:-1], end - len(r"\ud800")  # an escaped first half of a pair: the other may follow
         parts.append(part)
         at = end
         yield

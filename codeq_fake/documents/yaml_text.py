@@ -48,7 +48,7 @@ class _Limits:
         loader: Any = self
         event = loader.peek_event()
         is_alias = isinstance(event, yaml.AliasEvent)
-        outer, before = self._reached, self._count
+        outer, before = self._reached, self._count  # without this node
         self._depth += 1
         self._reached = self._depth
         self._check_depth(event)

@@ -148,8 +148,9 @@ class _Lifespan:
             self._started: asyncio.Future[None] = loop.create_future()
             self._must_end = asyncio.Event()
             self._received = 0
+            # Not in the context of this request, since it outlives it.
             self._running = loop.create_task(self._run(), context=Context())
-        await asyncio.shield(self._started)
+        await asyncio.shield(self._started)  # other requests wait for it, too
 
     async def shut_down(self) -> None:
         """Run the shutdown, if the lifespan runs in this loop."""

@@ -81,7 +81,7 @@ def sheet(items: Iterable[ItemT], number: int, *, size: int, total: int | None =
     """Sheet `number` of `items`; without `total` all are counted."""
     start = (number - 1) * size
     if total is not None:
-        # A slice beyond all items may begin at no number that is too large for the machine.
+        # `islice` refuses a start that is too large for the machine, and a sheet beyond the end is empty anyway.
         on_sheet = islice(items, start, start + size) if start < total else ()
         return Sheet(list(on_sheet), number, total, size)
     kept: list[ItemT] = []

@@ -73,7 +73,7 @@ async def task(visit: Visit) -> Response:
         position=place,
         claims=latest_claims(runtime) if place is not None else (),
         result=task.record.result if task.record is not None else None,
-        callbacks=[representations.callback(entry) for entry in callbacks[: -ENTRIES_OF_OVERVIEW - 1 : -1]],
+        callbacks=[representations.callback(entry) for entry in reversed(callbacks[-ENTRIES_OF_OVERVIEW:])],
         next_tries=data.next_tries(runtime),
     )
 
@@ -188,8 +188,8 @@ async def depth_over_time(visit: Visit) -> Response:
 
 async def contract(visit: Visit) -> Response:
     """The clauses of the contract, and how often this fake's traffic touched each."""
-    ledger = visit.controls.contract()
-    entries: dict[str, dict[str, Any]] = {clause["id"]: clause for clause in ledger["clauses"]}
+    coverage = visit.controls.contract()
+    entries: dict[str, dict[str, Any]] = {clause["id"]: clause for clause in coverage["clauses"]}
     by_section = [
         (section.about, present)
         for section in sections()
@@ -199,8 +199,8 @@ async def contract(visit: Visit) -> Response:
         "contract.html",
         surprises=await visit.controls.surprises_in_slices(),
         sections=by_section,
-        summary=ledger["summary"],
-        server=ledger["version"],
+        summary=coverage["summary"],
+        server=coverage["version"],
     )
 
 

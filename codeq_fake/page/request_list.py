@@ -82,7 +82,7 @@ class Run:
 class Row:
     """One row of the list. `task` is the first of the tasks that the request touched.
 
-    `since` is the time of the first request of a run (ns).
+    `id` and `since` (ns) are those of a run's first request, which stays the same while the run grows.
     """
 
     request: payloads.Request
@@ -121,7 +121,7 @@ class RequestList:
 
 
 def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slices[RequestList]:
-    """The requests that match, the latest first."""
+    """Sheet `number` of the requests that match, the latest first."""
     counts: Counter[str] = Counter()
     matching: list[Request] = []
     total = 0
@@ -133,6 +133,7 @@ def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slic
             if not search.only or search.only in filters:
                 matching.append(entry)
         yield
+    # Who looks for empty claims wants to see each.
     runs = list(folded(matching) if search.only != "empty" else map(_alone, matching))
     part = sheet(runs, number, size=size, total=len(runs))
     rows = Sheet([Row.of(run) for run in part.items], number, len(runs), size)
@@ -140,7 +141,10 @@ def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slic
 
 
 def folded(entries: Iterable[Request]) -> Iterator[Run]:
-    """The requests, the latest first, with the empty claims between two others by caller and reason."""
+    """The requests as runs, the latest first.
+
+    Of the empty claims between two other requests, those of one caller with one reason are one run.
+    """
     empty: dict[tuple[str, str], Run] = {}
     for entry in entries:
         if not _is_empty_claim(entry):

@@ -96,7 +96,7 @@ class TaskList:
 
 
 def find(runtime: FakeServer, search: Search, number: int, *, size: int) -> Slices[TaskList]:
-    """The tasks that match, the newest first unless the search has another order."""
+    """Sheet `number` of the tasks that match, the newest first unless the search has another order."""
     broker, now = runtime.broker, runtime.clock.now()
     wanted = TaskSearch(command=search.command, tenant=search.tenant or None, text=search.text)
     is_narrow = not wanted.is_empty

@@ -107,6 +107,7 @@ class Visit:
     def show(self, template: str, status: int = 200, **context: Any) -> Response:
         """Render a document of the page. The context has what `base.html` needs around each document, too."""
         runtime, clock = self.runtime, self.runtime.clock
+        # A page that the script fetches again does not use up the message.
         message = None if "x-live" in self.request.headers else self._message()
         frame = {
             "now": clock.now(),

@@ -65,6 +65,7 @@ class Watch:
         #: The number of the last request that was read.
         self._read_up_to = 0
         self._history = History()
+        #: Those that no request has shown yet: each is reported once.
         self._rules = _rules_of(profile.name)
         self._found: list[Surprise] = []
         #: How many of those found `take_unlogged` has returned.
