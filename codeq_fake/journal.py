@@ -17,7 +17,7 @@ DEFAULT_SIZE = 10_000
 #: The most bytes of the entries of one journal.
 DEFAULT_BYTES = 64 * 1024 * 1024
 
-#: About what an entry takes besides its texts, for each task that it names, each header and each try.
+#: About how many bytes an entry takes besides its texts, for each task that it names, each header and each try.
 _PART = 200
 
 #: Headers whose values are secrets, by a part of their name, and the schemes of authentication that may be shown.
@@ -176,8 +176,8 @@ class Journal(Generic[EntryT]):
                 self._drop_oldest()
         return entry
 
-    def grown(self, entry: EntryT, by: int) -> None:
-        """Note that the weight of an entry has changed since it was added."""
+    def note_growth(self, entry: EntryT, by: int) -> None:
+        """Note that an entry has grown by so many bytes since it was added. Nothing happens if it was dropped."""
         if self.entries and entry.n >= self.entries[0].n:
             self._weights[entry.n - self.dropped() - 1] += by
             self.weight += by

@@ -104,6 +104,7 @@ class Authenticator:
             raise  # A6: if the token is not a producer's either, the text is that of the worker's refusal
 
     def _authenticate_real_worker(self, authorization: str | None, now: int) -> Authentication:
+        """Authenticate a worker's own token. It must have event types and scopes (A5)."""
         authentication = self._worker_provider.authenticate(_bearer_token(authorization), now=now)
         if not authentication.caller.event_types:
             raise Unauthenticated("missing eventTypes", authentication.caller)
@@ -112,6 +113,7 @@ class Authenticator:
         return authentication
 
     def _authenticate_reader(self, authorization: str | None, now: int) -> Authentication:
+        """Authenticate a worker's token, whatever its scopes, or else a producer's. Both have one refusal (A7)."""
         with suppress(Unauthenticated):
             authentication = self._worker_provider.authenticate(_bearer_token(authorization), now=now)
             if authentication.caller.event_types:

@@ -18,7 +18,7 @@ _TENANT = re.compile("[a-z][a-z0-9-]{1,62}")
 
 
 class Refusal(Exception):
-    """The caller is not let in. `text` is the error text of the reply, `caller` who has the token, if it is valid."""
+    """A caller is refused. `text` is the error text of the reply, `caller` the owner of the token, if it is valid."""
 
     def __init__(self, text: str, caller: Caller | None = None) -> None:
         super().__init__(text)
@@ -31,7 +31,7 @@ class Unauthenticated(Refusal):
 
 
 class Forbidden(Refusal):
-    """The caller is known but lacks the scope of the route (A5)."""
+    """The caller is known, but lacks the scope of the route (A5) or has no valid tenant (G4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The keys of a JWKS document: cached for five minutes, and fetched again if one is missing or old (A4).
 
 `find` does not wait: if the document has to be fetched first, it raises `KeysNeeded`. `with_keys` then fetches it and
-tries again. `fetch_url` is the only input and output of `codeq_fake.auth`.
+tries again. `fetch_url` is the only part of `codeq_fake.auth` that does I/O.
 """
 
 from __future__ import annotations
@@ -83,10 +83,11 @@ class Keys:
         self._fetch = fetch
         self._keys = {} if auth.jwks is None else read_keys(auth.jwks)
         self._stale_at = -FOREVER if auth.jwks is None else FOREVER
+        #: Key id -> why the last fetch did not bring this key. `find` removes it when it refuses the key.
         self._missing: dict[str, str] = {}
         #: The fetch that is under way, or the last one.
         self._fetching: asyncio.Task[str] | None = None
-        #: The time of the event loop before which no other fetch begins.
+        #: The time of the event loop (s) before which no other fetch begins.
         self._next_at = 0.0
 
     def find(self, key_id: str, *, now: int) -> tuple[RSAKey, int]:
@@ -200,11 +201,12 @@ async def fetch_url(
 ) -> bytes:
     """The content of an `http(s)://` or `file://` URL: at most `LARGEST` bytes, within `timeout` seconds in all.
 
-    With `addresses` only what that returns for a host is called, also after a redirect. `mounts` maps origins to
-    applications in this process that answer; no address of theirs is looked up. Raises FetchFailed.
+    `addresses` returns the addresses that may be called for a host; it is asked again for each redirect. Without it any
+    address is called. `mounts` maps origins to applications in this process, which answer in place of their hosts:
+    `addresses` is not asked for these. Raises FetchFailed.
     """
     is_file = url.startswith("file://")
-    # Before the time begins: loading takes a good part of a second on a busy machine.
+    # Before the timeout begins: to load them takes a good part of a second on a busy machine.
     for library in ("anyio",) if is_file else ("anyio", "httpx"):
         import_module(library)
     try:
@@ -215,6 +217,7 @@ async def fetch_url(
 
 
 async def _itself(host: str) -> Sequence[str]:
+    """The host as its own address: any is allowed, and the system looks it up."""
     return (host,)
 
 

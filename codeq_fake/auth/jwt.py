@@ -122,7 +122,7 @@ def _number(literal: str) -> float:
 
 
 def _json_complaint(data: bytes) -> str:
-    """Go's message for bytes that are not JSON; exact if they do not even start like JSON."""
+    """Go's message for bytes that are not JSON. It is exact only if they do not even begin like JSON."""
     start = data.lstrip(b" \t\r\n")[:1]
     if start in _JSON_STARTS:  # as an empty one is
         return "unexpected end of JSON input"

@@ -46,7 +46,7 @@ class VirtualClock(Clock):
         self._origin = self._latest
         self._loop: JumpingLoop | None = None
         self._fired = 0
-        self._firing = False
+        self._is_firing = False
         self._follow()
 
     @property
@@ -65,7 +65,7 @@ class VirtualClock(Clock):
 
     def now(self) -> int:
         """The present instant. Raises FollowsItsLoopError in a loop whose time does not jump."""
-        if self._firing:
+        if self._is_firing:
             return self._latest
         self._follow()
         if self._loop is not None:
@@ -94,7 +94,7 @@ class VirtualClock(Clock):
         return self._fired - before - 1  # without the timer of this call
 
     def _follow(self) -> JumpingLoop | None:
-        """The running loop, None without one. In a new loop, time goes on from the present instant."""
+        """Follow the running loop from now on, and return it; None without one. Time goes on from the last instant."""
         try:
             running: object = asyncio.get_running_loop()
         except RuntimeError:
@@ -118,7 +118,7 @@ class VirtualClock(Clock):
         self._origin = self._latest - round(loop.time() * _SECOND)
 
     def _arm(self) -> None:
-        if self._firing:
+        if self._is_firing:
             return
         self._disarm()
         loop, when = self._follow(), self._timers.next_due()
@@ -131,7 +131,7 @@ class VirtualClock(Clock):
         Then continue with the next timer at once, unless a task was woken up. Most tries of a long poll wake none, so
         this saves one turn of the loop for each of them.
         """
-        self._firing = True
+        self._is_firing = True
         can_jump = not loop.looks_outside()
         try:
             reached: int | None = when
@@ -142,7 +142,7 @@ class VirtualClock(Clock):
                 if reached is not None and not (can_jump and loop.jump_to(self._loop_time(reached))):
                     break
         finally:
-            self._firing = False
+            self._is_firing = False
             self._arm()
 
     def _loop_time(self, when: int) -> float:

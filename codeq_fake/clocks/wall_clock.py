@@ -22,11 +22,11 @@ class WallClock(Clock):
         super().__init__()
         #: The machine's time at which the stopwatch was 0.
         self._zero = self.wall() - stopwatch()
-        self._offset = 0 if start is None else start - self._running()
+        self._offset = 0 if start is None else start - self._machine_time()
         #: The instant at which a manual clock stands, None for a real one.
-        self._frozen: int | None = None
+        self._stands_at: int | None = None
         if mode == "manual":
-            self._frozen = self.now() if start is None else start
+            self._stands_at = self.now() if start is None else start
         #: The event loop and the instant for which the alarm is set.
         self._armed_for: tuple[asyncio.AbstractEventLoop, int] | None = None
         #: While timers fire, each sets the next one: the alarm is set once, when all have.
@@ -36,15 +36,15 @@ class WallClock(Clock):
     @property
     def mode(self) -> Mode:
         """`real` or `manual`."""
-        return "real" if self._frozen is None else "manual"
+        return "real" if self._stands_at is None else "manual"
 
     def set_mode(self, mode: Mode) -> None:
         """Start to run, or stand still, at the present instant."""
         if mode == "auto":
             raise FollowsItsLoopError("only a fake that was made with an auto clock has one")
         now = self.now()
-        self._offset = now - self._running()
-        self._frozen = now if mode == "manual" else None
+        self._offset = now - self._machine_time()
+        self._stands_at = now if mode == "manual" else None
         self._rearm()
 
     def starting_at(self, start: int) -> Clock:
@@ -53,9 +53,9 @@ class WallClock(Clock):
 
     def now(self) -> int:
         """The present instant. It never goes back, nor beyond the end of time."""
-        if self._frozen is not None:
-            return self._frozen
-        now = self._running() + self._offset
+        if self._stands_at is not None:
+            return self._stands_at
+        now = self._machine_time() + self._offset
         return now if now < END_OF_TIME else END_OF_TIME  # noqa: FURB136 - each request asks, and `min` takes longer
 
     async def advance(
@@ -94,13 +94,13 @@ class WallClock(Clock):
     def _move(self, to: int) -> None:
         """Move to an instant. A real clock that is beyond it already, as it runs while others work, stays there."""
         ahead = max(0, to - self.now())
-        if self._frozen is None:
+        if self._stands_at is None:
             self._offset += ahead
         else:
-            self._frozen += ahead
+            self._stands_at += ahead
 
-    def _running(self) -> int:
-        """The machine's time. It runs on where a test sets the machine's clock back or freezes it."""
+    def _machine_time(self) -> int:
+        """The machine's time, which runs on here if a test sets the machine's clock back or freezes it."""
         elapsed = stopwatch()
         zero = self.wall() - elapsed
         if zero > self._zero:  # noqa: PLR1730 - as above
@@ -115,7 +115,7 @@ class WallClock(Clock):
 
     def _arm(self) -> None:
         """Set the alarm of the event loop to the next timer, if the clock runs and there is one."""
-        if self._frozen is not None or self._is_firing or (when := self._timers.next_due()) is None:
+        if self._stands_at is not None or self._is_firing or (when := self._timers.next_due()) is None:
             return
         loop = asyncio.get_running_loop()
         if self._armed_for == (loop, when):
@@ -130,6 +130,7 @@ class WallClock(Clock):
             self._alarm = loop.call_later(milliseconds / 1000, self._wake, context=no_context())
 
     def _wake(self) -> None:
+        """Fire what is due, at most `_AT_ONCE` timers, and set the alarm for the next. The alarm calls it."""
         self._alarm = self._armed_for = None
         self._is_firing = True
         try:

@@ -45,6 +45,8 @@ def numbered_scopes() -> Iterator[None]:
 
 
 class _NumberedScope(_asyncio.CancelScope):
+    """A cancel scope whose place in a set is the same in each process."""
+
     __slots__ = ("number",)
 
     number: int

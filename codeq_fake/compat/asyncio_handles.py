@@ -111,6 +111,7 @@ class OwnedLoop(asyncio.SelectorEventLoop):
     def _make_task(
         self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
     ) -> NumberedTask:
+        """Make a task with the next number, for the owner of its context. Called by `create_task`."""
         self._tasks_made += 1
         if self._tasks_made % _TASKS_KEPT == 0:
             self.forget_tasks()
@@ -152,7 +153,7 @@ class OwnedLoop(asyncio.SelectorEventLoop):
                 owner.stand_still_while_blocked()
 
     def _failed(self, handle: _OwnedHandle | _OwnedTimer, error: BaseException) -> None:
-        """A callback has raised an error."""
+        """Deal with the error of a callback: an exit ends its owner, an interrupt the loop, all else is reported."""
         if isinstance(error, SystemExit) and handle.owner is not None:
             handle.owner.exit(error)
         elif isinstance(error, (SystemExit, KeyboardInterrupt)):
@@ -163,6 +164,8 @@ class OwnedLoop(asyncio.SelectorEventLoop):
 
 
 class _OwnedHandle(asyncio.Handle):
+    """A callback with the owner of its context. It is initialized without asyncio's layers for it."""
+
     __slots__ = ("owner",)
 
     def __init__(

@@ -22,13 +22,13 @@ class HeadReader:
     def __init__(self) -> None:
         #: What there is of it so far.
         self.source: bytes | bytearray = b""
-        #: Whether it is not parsed before it is complete.
+        #: Whether it is held back: the parser gets nothing of it before it is complete.
         self.holds = False
-        #: What was read in it, if it was held back.
+        #: The head as it was read here, if it was held back.
         self.head: Head | None = None
 
     def take(self, data: bytes) -> bytes | None:
-        """What the parser gets of what has come; None if it gets nothing yet. Raises BadHead."""
+        """Take what has come of a head. Returns what the parser gets of it, None if nothing yet. Raises BadHead."""
         if not self.source:
             self.source = data
             self.holds = self.holds or not ORDINARY_LINE.match(data)
@@ -39,7 +39,7 @@ class HeadReader:
         return self._plain_head(len(data)) if self.holds else data
 
     def take_back(self) -> bytes:
-        """What has come so far, of a head that the parser does not take. It is held back from now on."""
+        """Return what has come so far, of a head that the parser does not take, to begin with it again, held back."""
         source, self.source, self.holds = bytes(self.source), b"", True
         return source
 
@@ -48,7 +48,7 @@ class HeadReader:
         self.source, self.holds, self.head = b"", False, None
 
     def _plain_head(self, new: int) -> bytes | None:
-        """The head, if it is complete, as every parser reads it, and what follows it.
+        """If the head is complete, a stand-in for it that every parser reads alike, and what follows it; else None.
 
         The last `new` bytes have just come.
         """
@@ -81,7 +81,7 @@ def is_ordinary(headers: list[tuple[bytes, bytes]]) -> bool:
 
 
 def adopt(head: Head, scope: Any, cycle: RequestResponseCycle) -> None:  # noqa: ANN401 - uvicorn's type lacks our key
-    """Answer the request of this head. The parser has got another first line."""
+    """Put what this head says into the scope and the cycle: the parser has read the stand-in for it, `Head.plain`."""
     scope["method"] = head.method
     scope["path"], scope["raw_path"] = head.path, head.raw_path
     scope["query_string"], scope[TARGET] = head.query, head.target

@@ -1,4 +1,4 @@
-"""Coroutines that become a task only where they wait. Most requests never wait, and a task is a part of their cost."""
+"""Coroutines that become a task only where they wait. Most requests never wait, and to create a task costs time."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ def begin(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop)
 
 
 class _Rest(Coroutine[Any, Any, None]):
-    """What is left of a coroutine that waits. A class, since a task that is cancelled before its first step takes none.
+    """What is left of a coroutine that waits: waits for what that waits for, and then goes on with it.
 
-    It waits for what the coroutine waits for, and then goes on with it.
+    A class and not an `async def`: a task that is cancelled before its first step would never run the body of that, and
+    the coroutine in it would not learn of the cancellation.
     """
 
     def __init__(self, begun: Coroutine[Any, Any, None], awaited: object) -> None:
         self._begun = begun
-        self._unseen = [awaited]
+        #: What the coroutine waits for, until the task has got it.
+        self._not_awaited = [awaited]
 
     def send(self, value: object) -> object:
         """Wait, or go on with what it has waited for."""
-        return self._unseen.pop() if self._unseen else self._begun.send(value)
+        return self._not_awaited.pop() if self._not_awaited else self._begun.send(value)
 
     def throw(self, *error: Any) -> object:
         """Go on with an error."""
-        self._unseen.clear()
+        self._not_awaited.clear()
         return self._begun.throw(*error)
 
     def close(self) -> None:

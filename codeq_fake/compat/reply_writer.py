@@ -16,8 +16,8 @@ class Turn:
         """A client was read: a reply that comes up now is the first one."""
         self._has_reply = False
 
-    def takes_first(self) -> bool:
-        """Whether the reply that comes up now is the first one."""
+    def take_first(self) -> bool:
+        """Note that a reply comes up. Returns whether it is the first one of the turn."""
         is_first, self._has_reply = not self._has_reply, True
         return is_first
 
@@ -49,13 +49,13 @@ class ReplyWriter:
         self._waiting.append(data)
         if len(self._waiting) == 1:
             self._loop.call_soon(self.flush)
-        elif self._turn.takes_first():
+        elif self._turn.take_first():
             self.flush()
 
     def write_reply(self, head: bytes, body: bytes) -> None:
         """Take a whole reply."""
         self._waiting.append(head + body)
-        if self._turn.takes_first():
+        if self._turn.take_first():
             self.flush()
         else:
             self._loop.call_soon(self.flush)
@@ -66,7 +66,7 @@ class ReplyWriter:
         self._transport.close()
 
     def begin(self) -> None:
-        """Send the first byte of the next reply."""
+        """Send the first byte of the next reply, an H, before the rest is known. `flush` leaves it out then."""
         if not (self._has_begun or self._waiting or self.is_closing()):
             self._has_begun = True
             self._transport.write(b"H")

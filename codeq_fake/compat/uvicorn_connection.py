@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _PART, _PART_OF_BODY = 4096, 16_384
 #: How many bytes may wait to be parsed before no more is read.
 _UNPARSED = 65_536
-#: How soon a client that sends no more is looked at again, and how often at last (s).
-_FIRST_LOOK, _LAST_LOOK = 0.001, 1.0
+#: The first and the longest pause before a client that sends no more is checked again (s).
+_FIRST_PAUSE, _LAST_PAUSE = 0.001, 1.0
 
 
 class Connection(RefusableConnection):
@@ -56,10 +56,11 @@ class Connection(RefusableConnection):
         #: Whether the next byte begins a request.
         self._is_between = True
         self._heads = HeadReader()
-        #: What the client was sending at the last `tick`, and for how many it has not gone on.
+        #: What was awaited of the client at the last `tick`, and for how many ticks it has made no progress.
         self._awaited: object = None
-        self._ticks = 0
-        #: The request whose body the client was sending at the last `tick`, for how many, and how much of it came.
+        self._idle_ticks = 0
+        #: The request whose body the client was sending at the last `tick`, for how many ticks, and how many bytes of
+        #: it have come.
         self._body_of: object = None
         self._body_ticks = self._received = 0
 
@@ -78,8 +79,11 @@ class Connection(RefusableConnection):
             self._turn_away()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the request that is being answered, also if another waits behind it."""
-        self._admission.leaving.discard(self)
+        """Tell the running request that its client is gone, also if a later request has been parsed already.
+
+        Uvicorn tells the latest one only.
+        """
+        self._admission.turned_away.discard(self)
         running = self._running
         if running is not None and running is not self.cycle and not running.response_complete:
             running.disconnected = True
@@ -89,6 +93,7 @@ class Connection(RefusableConnection):
     def data_received(self, data: bytes) -> None:
         """Parse what the client has sent."""
         self._turn.begin()
+        # In parts, if a request has to wait or is not complete, or if this is long. Most requests come as a whole.
         if self._is_partial or self.pipeline or self._unparsed or self._refusal or len(data) > _PART:
             if not (self._refusal or self._sends_nonsense):
                 self._unparsed = memoryview(bytes(self._unparsed) + data if self._unparsed else data)
@@ -107,10 +112,10 @@ class Connection(RefusableConnection):
         running = self._running
         if running is None or running.response_complete or running.response_started or self.cycle.more_body:
             return False
-        if self.transport.get_extra_info("socket") is None:  # a simulated network: `_look` cannot work
+        if self.transport.get_extra_info("socket") is None:  # a simulated network, where nothing shows a reset
             return False
         self._sends_no_more = True
-        self.loop.call_soon(self._look, _FIRST_LOOK)
+        self.loop.call_soon(self._check_for_reset, _FIRST_PAUSE)
         return True
 
     # What the parser and uvicorn's cycles call.
@@ -132,6 +137,7 @@ class Connection(RefusableConnection):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def _answer(self, cycle: RequestResponseCycle) -> None:
+        """Let a request be answered in the next turn of the loop."""
         self._running = cycle
         self.loop.call_soon(self._begin, cycle)
 
@@ -214,11 +220,13 @@ class Connection(RefusableConnection):
     # What the server calls.
 
     def tick(self) -> None:
-        """Refuse a client that has not gone on for too long, or close its connection. Called each second.
+        """Refuse a client that has made no progress for too long, or close its connection. Called each second.
 
         For a head all of its time counts, for a body the time since its last byte, and its rate: it may be large. No
         timer for each request tells this, since to set one costs more than a tick.
         """
+        # What the client has to send next. If this is the same object as at the last tick, it has made no progress: a
+        # new head has a new scope, and each part of a body makes a new `_unparsed`.
         awaited: object = None
         latest, limits = self.latest, self._admission.limits
         limit = limits.head_seconds
@@ -233,16 +241,16 @@ class Connection(RefusableConnection):
         elif latest.response_complete:
             awaited, limit = latest, limits.idle_seconds
         if self._refusal or awaited is None or awaited is not self._awaited:
-            self._awaited, self._ticks = awaited, 0
+            self._awaited, self._idle_ticks = awaited, 0
             return
-        self._ticks += 1
-        if self._ticks >= limit and self._is_partial and awaited is not latest:
+        self._idle_ticks += 1
+        if self._idle_ticks >= limit and self._is_partial and awaited is not latest:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"the request was not complete after {limit} s")
-        elif self._ticks >= limit and not self.transport.is_closing():
+        elif self._idle_ticks >= limit and not self.transport.is_closing():
             self.transport.close()
 
     def _is_too_slow(self, request: RequestResponseCycle, limits: Limits) -> bool:
-        """Whether too little of a body has come so far. Called each second."""
+        """Whether too little of a body has come so far. Counts the seconds of a body: to be called once in each."""
         if self._body_of is not request:
             self._body_of, self._body_ticks = request, 0
         self._body_ticks += 1
@@ -327,12 +335,12 @@ class Connection(RefusableConnection):
         if self._is_answering():
             return
         if self._refusal:
-            self._say_farewell()
+            self._send_refusal()
         elif self._sends_no_more:
             self.transport.close()
 
-    def _look(self, again: float) -> None:
-        """End the connection if a client that sends no more has closed it.
+    def _check_for_reset(self, again: float) -> None:
+        """End the connection if a client that sends no more has closed it. Otherwise check again later.
 
         The end of a stream is the same for a client that closed and one that waits. So send the first byte of the reply
         that it waits for: it is an H, whatever the reply is. A client that has gone answers with a reset.
@@ -345,7 +353,7 @@ class Connection(RefusableConnection):
         if self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self.transport.abort()
             return
-        self.loop.call_later(again, self._look, min(2 * again, _LAST_LOOK))
+        self.loop.call_later(again, self._check_for_reset, min(2 * again, _LAST_PAUSE))
 
 
 def _new_parser(connection: Connection) -> httptools.HttpRequestParser:

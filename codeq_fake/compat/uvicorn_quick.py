@@ -19,7 +19,7 @@ from .uvicorn import GRACE, Limits, StateOf, Where, options, sockets_of
 from .uvicorn_connection import Connection
 from .uvicorn_refusals import Admission
 
-#: In how many turns of the event loop asyncio makes a connection of one that it has accepted.
+#: How many turns of the event loop asyncio needs to make a connection of a client that it has accepted.
 _TURNS_OF_ACCEPTING = 3
 
 _log = logging.getLogger("uvicorn.error")
@@ -110,7 +110,7 @@ class _Server(uvicorn.Server):
             async with asyncio.timeout(GRACE):
                 while self.server_state.connections or self.server_state.tasks:  # noqa: ASYNC110 - no event tells of it
                     await asyncio.sleep(0.001)
-        for connection in (*self.server_state.connections, *self._admission.leaving):
+        for connection in (*self.server_state.connections, *self._admission.turned_away):
             connection.transport.abort()
         with _cancellations_unlogged():
             tasks = list(self.server_state.tasks)

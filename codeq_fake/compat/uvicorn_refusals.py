@@ -10,20 +10,21 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from .reply_writer import ReplyWriter
 from .uvicorn import Limits
 
-#: How long a refused client may take to read why (s).
-_FAREWELL = 0.5
-#: How many refused connections wait for that at once. Those beyond are closed at once.
-_FAREWELLS = 32
+#: How long a refused client may take to read the reason (s).
+_READING_TIME = 0.5
+#: How many connections beyond the limit may be told the reason at the same time. All others are reset at once.
+_MOST_TURNED_AWAY = 32
 
 
 class Admission:
-    """What the connections of a server share: their limits, and those that are on their way out."""
+    """What the connections of a server share: their limits, and which of them are turned away."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        #: How many connections were refused since the last report.
+        #: How many connections were beyond the limit since the last report.
         self.refused = 0
-        self.leaving: set[RefusableConnection] = set()
+        #: Those of them that are being told the reason. They do not count as connections of the server.
+        self.turned_away: set[RefusableConnection] = set()
         #: Whether the server ends: a connection that was accepted just before that is closed.
         self.is_over = False
 
@@ -62,10 +63,10 @@ class RefusableConnection(HttpToolsProtocol):
         self._drop_unparsed()
         self._drop_partial_request()
         if not self._is_answering():
-            self._say_farewell()
+            self._send_refusal()
 
     def _drop_partial_request(self) -> None:
-        """Answer a request no more whose body will not come."""
+        """Stop answering a request whose body will not arrive."""
         latest = self.latest
         if latest is None or not latest.more_body or latest.response_complete:
             return
@@ -76,26 +77,26 @@ class RefusableConnection(HttpToolsProtocol):
             latest.disconnected = True
             latest.message_event.set()
 
-    def _say_farewell(self) -> None:
+    def _send_refusal(self) -> None:
         """Send the refusal. The connection stays for a moment: to close it would take unread bytes off the client."""
         self.transport.write(self._refusal)
         self._writer.write_eof()
         self.flow.resume_reading()
-        self.loop.call_later(_FAREWELL, self._leave)
+        self.loop.call_later(_READING_TIME, self._close)
 
     def _turn_away(self) -> None:
-        """Refuse a connection, because there are too many."""
+        """Refuse a connection that is beyond the limit: with the reason if not too many get one, else by a reset."""
         self.connections.discard(self)
         admission = self._admission
         admission.refused += 1
-        if len(admission.leaving) < _FAREWELLS:
-            admission.leaving.add(self)
+        if len(admission.turned_away) < _MOST_TURNED_AWAY:
+            admission.turned_away.add(self)
             most = admission.limits.connections
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, f"{most:,} connections are open (--max-connections)")
         else:
             self.transport.abort()
 
-    def _leave(self) -> None:
+    def _close(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
 

@@ -66,9 +66,9 @@ def task_in_full(shown: Task, broker: Broker, zone: ZoneInfo, *, now: int) -> pa
         "result": _record(shown.record, zone) if shown.record is not None else None,
         "history": [history_entry(line) for line in shown.history],
         "claimable": {
-            "now": claimable.now,
+            "now": claimable.is_now,
             "reason": claimable.why or None,
-            "since": time(claimable.since) if claimable.since is not None else None,
+            "since": time(claimable.not_before) if claimable.not_before is not None else None,
         },
     }
 

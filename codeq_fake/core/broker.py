@@ -78,9 +78,10 @@ class Broker:
                 interval=store.reaper_interval, start=start, store=self.store, requeueing=self.requeueing
             )
         self.entry_index = retention.EntryIndex(start=start, store=self.store) if store.ends_tasks else None
-        #: The id of a task whose end the present operation does not see (Z5), or the idempotency key whose first use
-        #: it does not (Z6). `races.unseen` sets it for one operation.
-        self.unseen = ""
+        #: The id of a task whose end the current operation overlooks (Z5), and the idempotency key whose first use it
+        #: overlooks (Z6): it works with what the server read before. `races` sets them for one operation.
+        self.overlooked_end = ""
+        self.overlooked_key = ""
         self._is_tracing = settings.tracing_enabled and store.stores_traces
         self._traces = Traces(ids, knows_random_flag=profile.version.knows_random_flag)
         self.leases = Leases(
@@ -125,7 +126,7 @@ class Broker:
             raise errors.InvalidWebhook
         if idempotency_key:
             known = self.store.tasks.get(self.keys.find(idempotency_key, now=now) or "")
-            if known is not None and idempotency_key != self.unseen:
+            if known is not None and idempotency_key != self.overlooked_key:
                 return known
         task = Task(
             id=self._ids.task_id(),
@@ -142,7 +143,7 @@ class Broker:
             visible_at=visible_from or 0,
         )
         if self._is_tracing:
-            is_valid = self._traces.is_parent(trace_parent)
+            is_valid = self._traces.accepts(trace_parent)
             task.trace_parent = self._traces.next_span(trace_parent if is_valid else "")
             task.trace_state = trace_state if is_valid else ""
         self.keys.keep(idempotency_key, task.id, now=now)
@@ -153,7 +154,7 @@ class Broker:
         return task
 
     def _notify(self, command: str, *, now: int) -> None:
-        for notice in self.subscriptions.notices(command, now=now):
+        for notice in self.subscriptions.take_notices(command, now=now):
             if self.rate_limiter.admit("webhook", notice.url, now=now) == 0:  # L1
                 self._effects.append(notice)
 
@@ -172,7 +173,8 @@ class Broker:
     ) -> Task | None:
         """Lease the next task of `commands` to `worker`, or return None if there is none (K1 to K8).
 
-        `is_last_try`: it is that of a long poll (Q1).
+        `is_last_try` says that this is the last try of a long poll, which comes at another moment than the others
+        (Q1, `Requeueing.repair`).
 
         Raises `EventTypeNotAllowed`, `WorkerRequired` or `LeaseRefused`.
         """
@@ -189,9 +191,9 @@ class Broker:
         return None
 
     def next_claim(self, commands: Sequence[str], *, event_types: Sequence[str], tenant: str) -> int | None:
-        """From when (ns) a claim may find something, or change something. Until then another claim does nothing.
+        """The moment (ns) from which a claim may find or change something. Before it, a claim does nothing.
 
-        A moment that is past means now, and None never. It holds until `on_change` is called.
+        A moment that is past means now, and None never. The answer holds until `on_change` is called.
         """
         moments = (self.requeueing.next_moments(command, tenant) for command in to_claim(commands, event_types))
         return min(chain.from_iterable(moments), default=None)
@@ -231,7 +233,7 @@ class Broker:
         """
         task = self._task_held_by(task_id, worker)
         task.apply(Event.HEARTBEAT, by=worker, now=now)
-        if task_id == self.unseen:  # the server writes the task as it was before its end
+        if task_id == self.overlooked_end:  # the server read the task before its end, and writes that state back
             task.worker, task.error = worker, ""
         task.touched_at = now
         self.leases.extend(task, extend_seconds, now=now)
@@ -261,12 +263,14 @@ class Broker:
         return outcome
 
     def _call_back_for_dead_letter(self, task: Task, *, now: int) -> None:
+        # With a record for this callback alone: the store keeps no result of a dead letter (N4).
         if task.webhook:
             self.start_callback(task, Record(task.id, "FAILED", None, task.error, (), now), now=now)
 
     def _task_held_by(self, task_id: str, worker: str) -> Task:
+        """The task, if this worker holds it. One whose end is overlooked counts as held."""
         task = self.get(task_id)
-        if task_id == self.unseen:
+        if task_id == self.overlooked_end:
             return task
         if not task.worker or task.worker != worker:
             raise errors.NotOwner
@@ -277,7 +281,7 @@ class Broker:
     def submit(self, task_id: str, submission: results.Submission, *, worker: str, now: int) -> Record:
         """Store a result and end the task (S1 to S5). Its callback becomes due (W1). Raises as `results.check`."""
         checked = self._check(task_id, submission, worker)
-        task, record = checked.task, self._end(checked, worker, now=now)
+        task, record = checked.task, self._store_result(checked, worker, now=now)
         self._effects.extend(checked.files)
         self.counters.count_end(task.command, record.status, latency=now - task.created_at)
         if task.webhook:
@@ -300,26 +304,29 @@ class Broker:
     def _submit_known(
         self, items: Sequence[tuple[str, results.Submission]], worker: str, *, now: int
     ) -> list[Record | errors.Refused]:
+        """Check all items, then store the results of those that pass: one task can be named twice (S6)."""
         bare = [(task_id, submission._replace(artifacts=())) for task_id, submission in items]
         verdicts = [_or_refusal(self._check, task_id, submission, worker) for task_id, submission in bare]
         return [
-            verdict if isinstance(verdict, errors.Refused) else self._end_of_batch(verdict, worker, now=now)
+            verdict if isinstance(verdict, errors.Refused) else self._store_batch_result(verdict, worker, now=now)
             for verdict in verdicts
         ]
 
-    def _end_of_batch(self, checked: results.CheckedSubmission, worker: str, *, now: int) -> Record:
-        record = self._end(checked, worker, now=now)
+    def _store_batch_result(self, checked: results.CheckedSubmission, worker: str, *, now: int) -> Record:
+        record = self._store_result(checked, worker, now=now)
         if checked.task.webhook and self.profile.version.batch_calls_back:  # G5
             self.start_callback(checked.task, record, lists_artifacts=True, now=now)
         return record
 
     def _check(self, task_id: str, submission: results.Submission, worker: str) -> results.CheckedSubmission:
+        """Check a result (S1). If the end of its task is overlooked, holder and state do not matter (Z5)."""
         task, artifacts = self.store.tasks.get(task_id), self._artifacts
-        if task is not None and task_id == self.unseen:
+        if task is not None and task_id == self.overlooked_end:
             return results.check_content(task, submission, artifacts=artifacts)
         return results.check(task, submission, worker=worker, artifacts=artifacts)
 
-    def _end(self, checked: results.CheckedSubmission, worker: str, *, now: int) -> Record:
+    def _store_result(self, checked: results.CheckedSubmission, worker: str, *, now: int) -> Record:
+        """End the task with its result: it leaves the tasks in progress, and has no lease any more (S2, S4)."""
         task, submission = checked.task, checked.submission
         task.apply(checked.event, by=worker, now=now)
         task.touched_at = now
@@ -433,7 +440,7 @@ class Broker:
         return retention.cleanup(self.store, before=before, limit=limit)
 
     def admit(self, scope: str, token: str, operation: str, *, now: int) -> int:
-        """Check the rate limit of `scope`. Returns 0 if the call is allowed, else the seconds to wait (L1)."""
+        """Take a token of the rate limit of `scope`. Returns 0 if there was one, else the seconds to wait (L1)."""
         wait = self.rate_limiter.admit(scope, token, now=now)
         if wait:
             self.counters.rate_limited[scope, operation] += 1
@@ -456,7 +463,10 @@ class Broker:
         return min((due for due in dues if due is not None), default=None)
 
     def fire(self, *, now: int, most: int | None = None) -> None:
-        """Do what is due by `now`: `most` tries of callbacks (W3), and a sweep of each kind (U9, P1, P8)."""
+        """Do what is due by `now`: at most `most` tries of callbacks (W3), and one sweep of each kind (U9, P1, P8).
+
+        More may be due afterwards: `next_due` says so.
+        """
         self._effects.extend(self.callbacks.pop_due(now=now, most=most))
         sweep = self._next_sweep()
         if sweep is not None and sweep <= now:
@@ -471,7 +481,7 @@ class Broker:
         return self.subscriptions.next_sweep(interval=self.settings.subscription_cleanup_interval_seconds)
 
     def drain_effects(self) -> Iterable[Effect]:
-        """The effects of the operations since the last call, in order."""
+        """Return the effects of the operations since the last call, in order, and forget them."""
         if not self._effects:
             return ()
         effects, self._effects = self._effects, []

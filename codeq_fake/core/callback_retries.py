@@ -15,7 +15,7 @@ from .times import seconds
 
 @dataclass(slots=True, eq=False)
 class Delivery:
-    """A callback that is not over: its present try, and when that is due (ns; 0: it is under way)."""
+    """A callback that is not over: its current try, and when that is due (ns; 0: it is being sent)."""
 
     callback: CallbackDue
     due_at: int = 0
@@ -75,6 +75,7 @@ class CallbackRetries:
                 yield callback
 
     def _try(self, delivery: Delivery, *, now: int) -> CallbackDue | None:
+        """The callback if it may be sent now, else None: then its try is due again when the rate limit allows it."""
         wait = self._rate_limiter.admit("webhook", delivery.callback.url, now=now)
         if wait:
             self.schedule(delivery, now + seconds(wait))

@@ -14,25 +14,25 @@ _NEVER_CLAIMABLE = {
     State.FAILED: "it failed, and FAILED is final (S4)",
     State.DEAD: "it is in the dead letter queue (N4)",
 }
-_OVERLOOKED = (
+_NOT_COUNTED = (
     "the server counts no delayed tasks of its command, so no claim looks for it: a create with a delay or a NACK of "
     "this command changes that (P6)"
 )
 
 
-#: A task behind so many others is behind "more than" that.
+#: How many tasks are counted to find the place of one. Those behind them have the number 0.
 _MOST_COUNTED = 100_000
 
 
 class Claimable(NamedTuple):
-    """Whether the next claim for the task's command and tenant can get it; if not, `why`, and from when (ns) it can.
+    """Whether the next claim for the task's command and tenant can get it; if not, `why`, and from when (ns) one can.
 
-    `since` is None for a task that is claimable now, or that no claim will ever get.
+    `not_before` is None for a task that is claimable now, or that no claim will ever get.
     """
 
-    now: bool
+    is_now: bool
     why: str = ""
-    since: int | None = None
+    not_before: int | None = None
 
 
 def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
@@ -40,18 +40,18 @@ def explain(broker: Broker, task_id: str, *, now: int) -> Claimable:
     task = broker.get(task_id)
     match task.state:
         case _ if task.place is not None:
-            return Claimable(now=True)  # Also a finished task, if a duplicate of its id is pending (Z1).
+            return Claimable(is_now=True)  # Also a finished task, if a duplicate of its id is pending (Z1).
         case State.DELAYED if broker.store.queue_for(task).hides_delays:
             place = "due" if task.visible_at <= now else "delayed"
-            return Claimable(now=False, why=f"it is {place}, but {_OVERLOOKED}")
+            return Claimable(is_now=False, why=f"it is {place}, but {_NOT_COUNTED}")
         case State.DELAYED if task.visible_at <= now:
-            return Claimable(now=True)  # K7: the claim itself first moves it to its queue.
+            return Claimable(is_now=True)  # K7: the claim itself first moves it to its queue.
         case State.DELAYED:
-            return Claimable(now=False, why="it is delayed (C7)", since=task.visible_at)
+            return Claimable(is_now=False, why="it is delayed (C7)", not_before=task.visible_at)
         case State.LEASED:
             return _of_leased(broker, task, now=now)
         case state:
-            return Claimable(now=False, why=_NEVER_CLAIMABLE[state])
+            return Claimable(is_now=False, why=_NEVER_CLAIMABLE[state])
 
 
 def _of_leased(broker: Broker, task: Task, *, now: int) -> Claimable:
@@ -65,11 +65,11 @@ def _of_leased(broker: Broker, task: Task, *, now: int) -> Claimable:
     else:
         finder = "the next claim" if broker.reaper is None else "the next claim, or the reaper,"
         why = f"its lease has run out: {finder} requeues it with a delay, a later one gets it (K7, N5)"
-    return Claimable(now=False, why=why, since=max(now, expired_at, repaired_from))
+    return Claimable(is_now=False, why=why, not_before=max(now, expired_at, repaired_from))
 
 
 class Position(NamedTuple):
-    """The place of a task in its queue: `number` of `total`, which counts from 1. 0 is beyond what is counted."""
+    """The place of a task in its queue: `number`, from 1, of `total`. The number 0 means: too far back to count."""
 
     number: int
     total: int

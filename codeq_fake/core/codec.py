@@ -108,6 +108,7 @@ def _text(value: object) -> object:
 
 
 def _integer(bits: int) -> Callable[[object], object]:
+    # Go's 64 bits include the sign. The bits of an instant are those of its distance from the epoch, on either side.
     beyond = 1 << (bits if bits == _INTEGER_BITS else bits - 1)
 
     def load(value: object) -> object:
@@ -202,6 +203,7 @@ def _object(shape: Callable[..., Any], hinted: dict[str, Codec]) -> Codec:
 
 
 def _load_at(place: str, part: Codec, value: object) -> Any:  # noqa: ANN401 - of the part's type
+    """Load the value at a place of another one. An error names that place, too."""
     try:
         return part.load(value)
     except MismatchError as error:

@@ -110,6 +110,7 @@ def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str | Non
 
 
 def _wrong_values(task: Task) -> Iterator[str]:
+    """What no task can have, whatever its state."""
     if task.priority not in range(PRIORITIES) or task.attempts < 0 or task.max_attempts < 1:
         yield f"has priority {task.priority} and {task.attempts} of {task.max_attempts} attempts"
     if is_blank(task.command):
@@ -172,6 +173,7 @@ def _wrong_deliveries(callbacks: Sequence[CallbackDue], next_delivery: int) -> I
 
 
 def _wrong_rows(parts: Mapping[str, Any], keyed: Iterable[tuple[str, int]]) -> Iterator[str | None]:
+    """A sentence for each part in which two rows have the same key: its first columns, as many as `keyed` says."""
     for name, columns in keyed:
         yield None
         rows = parts[name]
@@ -186,9 +188,10 @@ def _wrong_leftovers(rows: Iterable[tuple[str, str, str, int, str]]) -> Iterator
 
 
 def _wrong_counts(counters: Mapping[str, Any]) -> Iterator[str]:
-    for name, labels in _COUNTED:
+    """A sentence for each counter that is negative, and for each histogram of another length."""
+    for name, label_count in _COUNTED:
         for row in counters[name]:
-            counts = row[labels] if name == "latency" else [row[labels]]
+            counts = row[label_count] if name == "latency" else [row[label_count]]
             if min(counts, default=0) < 0:
                 yield f"{name} counts less than nothing"
             if name == "latency" and len(counts) != len(LATENCY_BOUNDS) + 1:

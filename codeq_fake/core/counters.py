@@ -13,7 +13,11 @@ LATENCY_BOUNDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 36
 
 
 class Histogram:
-    """Latencies counted by bound, the last count being above all bounds, and their sum in seconds."""
+    """Latencies counted by bound, the last count being above all bounds, and their sum in seconds.
+
+    `generation` is the number of readings (`Counters.frozen_latencies`) before this object was made: a reader of a
+    later one may still need it as it is.
+    """
 
     __slots__ = ("counts", "generation", "total")
 
@@ -43,7 +47,7 @@ class Counters:
         self._generation = 0
 
     def count_end(self, command: str, status: str, *, latency: int | None) -> None:
-        """Count a task that ended with `status`, `latency` ns after its creation; None: that is not counted."""
+        """Count a task that ended with `status`, and its `latency` (ns since its creation) unless that is None."""
         self.completed[command, status] += 1
         if latency is None:
             return
@@ -57,7 +61,7 @@ class Counters:
         histogram.observe(latency)
 
     def frozen_latencies(self) -> Iterable[tuple[tuple[str, str], Histogram]]:
-        """The histograms as they are now, to be read later. One that is used later is copied first."""
+        """The histograms as they are now, to be read later: a latency that comes later is counted in a copy."""
         self._generation += 1
         keys, values = list(self.latency), list(self.latency.values())
         return zip(keys, values, strict=True)

@@ -21,10 +21,11 @@ _FEW = 1000
 
 
 class DueHeap:
-    """The entries of tasks. One is outdated when its task is no member any more, or when `due` of the task differs.
+    """The entries of tasks. One is outdated when its task is no longer a member, or when `due` of the task differs.
 
-    To tidy the heap at once would take a tenth of a second for 100,000 tasks. Therefore its entries become the `old`
-    ones, and each later change moves some of those that are valid to the new ones.
+    An outdated entry stays until it is first, or until the heap is tidied: a heap cannot find an entry. To tidy at once
+    would take a tenth of a second for 100,000 tasks. Therefore all entries become the `old` ones, and each later change
+    of the queue moves some of those that are valid back to `entries`.
     """
 
     __slots__ = ("_due", "_members", "entries", "old")
@@ -65,7 +66,7 @@ class DueHeap:
         return self.old
 
     def tidy_a_bit(self) -> None:
-        """Do a step of the tidying, if most entries are outdated."""
+        """Do a step of the tidying, if it has begun or if most entries are outdated. Called at each change."""
         if self.old is None:
             if len(self.entries) <= 2 * len(self._members) + _SLACK:
                 return

@@ -72,7 +72,7 @@ def in_words(length: int) -> str:
 
 
 def beside_real(now: int, wall: int) -> str:
-    """How far a clock (ns) is from the real one, where that is a second or more: `1 h ahead of real`."""
+    """How far a clock (ns) is from the real one: `1 h ahead of real`; empty if that is less than a second."""
     apart = abs(now - wall)
     if apart < SECOND:
         return ""

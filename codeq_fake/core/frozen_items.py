@@ -9,7 +9,10 @@ ShownT = TypeVar("ShownT")
 
 
 class Watch:
-    """What all tasks of a store, or all of its queues, tell before they change: a reader may still need them."""
+    """Tells a reader that a task or queue is about to change, so that the reader can still show it as it was.
+
+    All tasks of a store share one, and all of its queues another one.
+    """
 
     __slots__ = ("before_change", "reading")
 
@@ -25,12 +28,12 @@ class Watch:
             self.before_change(item)
 
 
-#: That of what is in no store.
+#: That of a task or queue that is in no store, and so is not read.
 UNWATCHED = Watch()
 
 
 class _Item(Protocol):
-    #: The number of the latest reading that needs it no more: it was shown, or did not exist.
+    #: The number of the latest reading that does not need it any more: it has been shown, or did not exist then.
     shown_in: int
 
 
@@ -72,6 +75,7 @@ class FrozenItems(Generic[ItemT, ShownT]):
             self._watch.before_change = None
 
     def _show_early(self, item: ItemT) -> None:
+        """Show an item that is about to change, unless this reading has had it or began before it existed."""
         if item.shown_in != self._number:
             item.shown_in = self._number
             self._early[item] = self._show(item)

@@ -14,11 +14,14 @@ class IdempotencyKeys:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        #: key -> (task id, the instant at which the key is gone), oldest first.
+        #: key -> (task id, the instant (ns) from which the key is gone), oldest first.
         self.kept: OrderedDict[str, tuple[str, int]] = OrderedDict()
 
     def find(self, key: str, *, now: int) -> str | None:
-        """The id of the task that `key` created, if the key still counts."""
+        """The id of the task that `key` created, if the key still counts. Also drops the keys that are over.
+
+        All keys live equally long: those that are over come first.
+        """
         while self.kept:
             oldest = next(iter(self.kept))
             if now < self.kept[oldest][1]:
@@ -31,5 +34,5 @@ class IdempotencyKeys:
         """Remember that `key` created the task. A blank key counts as no key, except on some stores (P11)."""
         if key and (self._store.takes_blank_keys or not is_blank(key)):
             self.kept.pop(key, None)
-            gone_at = self._store.key_gone_at(DAY_SECONDS, now=now) if self._store.has_ttl else NEVER
-            self.kept[key] = (task_id, gone_at)
+            expiry = self._store.key_expiry(DAY_SECONDS, now=now) if self._store.has_ttl else NEVER
+            self.kept[key] = (task_id, expiry)

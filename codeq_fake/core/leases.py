@@ -1,7 +1,7 @@
 """Leases: how one begins, is extended, and is given another end.
 
-`profiles` says when a lease counts as over (K8), and `requeueing` what happens to its task then. `Task.clear_lease`
-takes the lease from a task.
+`profiles` says when a lease counts as over (K8). What happens to its task then is in `requeueing`, which takes no part
+before. `Task.clear_lease` takes the lease from a task.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .traces import Traces
 
 
 class Leases:
-    """Gives tasks their leases, and puts each where claims, and the `reaper` if there is one, find that it is over."""
+    """Gives tasks their leases, and indexes each by its end, for claims and for the `reaper` if there is one."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Leases:
         self._settings = settings
         self._has_ttl = profile.store.has_ttl
         self._expiry_error = profile.store.expiry_error
-        self._gone_at = profile.store.lease_gone_at
+        self._expiry_of = profile.store.lease_expiry_of
         self._store = store
         self._counters = counters
         self._traces = traces
@@ -55,8 +55,8 @@ class Leases:
         if is_refused:  # the server has written the task when the store refuses its lease
             queue.put(task)
             raise errors.LeaseRefused(self._expiry_error)
-        task.lease_expiry = self._gone_at(lease_seconds, now=now)
-        self.put(task, queue)
+        task.lease_expiry = self._expiry_of(lease_seconds, now=now)
+        self.index(task, queue)
         self._counters.claimed[task.command] += 1
 
     def extend(self, task: Task, extend_seconds: int, *, now: int) -> None:
@@ -64,17 +64,20 @@ class Leases:
         extend_seconds = extend_seconds if extend_seconds > 0 else self._settings.default_lease_seconds
         task.lease_until = now + seconds(extend_seconds)
         if task.state is State.LEASED and (now < task.lease_expiry or not self._has_ttl):
-            task.lease_expiry = self._gone_at(extend_seconds, now=now)
-            self.put(task, self._store.queue_for(task))
+            task.lease_expiry = self._expiry_of(extend_seconds, now=now)
+            self.index(task, self._store.queue_for(task))
 
     def end(self, task: Task, *, now: int) -> None:
         """Let a lease be over from `now` on. The next claim, or the reaper, finds that it is."""
         task.lease_until = task.lease_expiry = now
         if task.state is State.LEASED:
-            self.put(task, self._store.queue_for(task))
+            self.index(task, self._store.queue_for(task))
 
-    def put(self, task: Task, queue: Queue) -> None:
-        """Put a task with a lease, or with another end of it, where claims and the reaper find that it is over."""
+    def index(self, task: Task, queue: Queue) -> None:
+        """Enter a task under the present end of its lease, so that claims and the reaper notice when it is over.
+
+        To be called after each change of the end. The entries under earlier ends are passed over later.
+        """
         queue.put_leased(task)
         if self._reaper is not None:
             self._reaper.watch(task)

@@ -25,14 +25,14 @@ def expire_lease(broker: Broker, task_id: str, *, now: int) -> Task:
 
 
 def take_lease(broker: Broker, task_id: str, *, now: int) -> Task:
-    """End the lease of a task, and give the task back at once as the next claim would (N5): its worker has lost it.
+    """End the lease of a task, and requeue the task at once as the next claim would (N5): its worker has lost it.
 
     Raises `NotInProgress`, also for a task that no claim would find (Z2).
     """
     if broker.get(task_id).state is not State.LEASED:
         raise errors.NotInProgress
     task = expire_lease(broker, task_id, now=now)
-    broker.requeueing.take_lease(task, Event.EXPIRE, now=now)
+    broker.requeueing.requeue_as_expired(task, Event.EXPIRE, now=now)
     return task
 
 

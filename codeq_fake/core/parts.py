@@ -13,9 +13,9 @@ _MOST = 340
 
 
 class Parts(Generic[T]):
-    """Values by id, in the order in which they came. Who removes one knows the number of its part.
+    """Values by id, in the order in which they came. The caller keeps the number of a value's part, to change it.
 
-    A reader gets all parts as they are. One that changes later is copied first, which is quick, since it is short.
+    A reader gets the parts themselves. A part that changes later is copied first, which is quick, since it is short.
     """
 
     __slots__ = ("_count", "_first", "_last", "_parts", "_shared")
@@ -41,7 +41,7 @@ class Parts(Generic[T]):
         if len(self._parts[self._last]) == _MOST:
             self._last += 1
             self._parts[self._last] = {}
-        self._part(self._last)[key] = value
+        self._own_part(self._last)[key] = value
         self._count += 1
         return self._last
 
@@ -52,12 +52,12 @@ class Parts(Generic[T]):
         self._count += 1
 
     def replace(self, key: str, number: int, value: T) -> None:
-        """Put a value in the place of another."""
-        self._part(number)[key] = value
+        """Put a value in the place of another one, which must be there."""
+        self._own_part(number)[key] = value
 
     def discard(self, key: str, number: int) -> T:
-        """Remove and return a value."""
-        part = self._part(number)
+        """Remove and return a value, which must be there."""
+        part = self._own_part(number)
         value = part.pop(key)
         self._count -= 1
         if not part and number != self._last:
@@ -74,8 +74,8 @@ class Parts(Generic[T]):
         """Remove and return the first value. There must be one."""
         return self.discard(self.first_key(), self._first)
 
-    def _part(self, number: int) -> dict[str, T]:
-        """A part to be changed, which no reader has."""
+    def _own_part(self, number: int) -> dict[str, T]:
+        """The part of this number, to be changed: if a reader may have it, a copy takes its place first."""
         part = self._parts[number]
         if self._shared and number in self._shared:
             self._shared.remove(number)

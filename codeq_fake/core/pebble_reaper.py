@@ -29,7 +29,7 @@ class Reaper:
         self._swept_at = start
 
     def watch(self, task: Task) -> None:
-        """Note that a task has a lease, or another end of it."""
+        """Note that a task has a lease, or that its lease has another end."""
         heappush(self._leases.entries, (task.lease_expiry, task.id))
         self._leases.tidy_a_bit()
 
@@ -60,7 +60,7 @@ class Reaper:
             task = self._leases.find(self._leases.pop())
             if task is None or task.state is not State.LEASED:
                 continue
-            if self._requeueing.take_lease(task, Event.REAP, now=now).dead:
+            if self._requeueing.requeue_as_expired(task, Event.REAP, now=now).dead:
                 yield task
             else:
                 self._store.queue_for(task).unseen_delays += 1

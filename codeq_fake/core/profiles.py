@@ -59,8 +59,8 @@ class Store(NamedTuple):
     stores_traces: bool = True
     moves_tenantless: bool = True
 
-    def key_gone_at(self, ttl_seconds: int, *, now: int) -> int:
-        """The instant (ns) from which a key is gone that gets this time to live at `now` (K8).
+    def key_expiry(self, ttl_seconds: int, *, now: int) -> int:
+        """The instant (ns) from which the store no longer has a key that gets this time to live at `now` (K8).
 
         The time to live is a Go duration. The store gets its whole seconds, at least one; if it is not positive, the
         key is gone at once (K11).
@@ -74,13 +74,16 @@ class Store(NamedTuple):
         return end * MILLISECOND
 
     @property
-    def lease_gone_at(self) -> Callable[..., int]:
-        """The function that gives `Task.lease_expiry`, called as `key_gone_at`. Claims call it: look it up once."""
-        return self.key_gone_at if self.has_ttl else _second_of_end
+    def lease_expiry_of(self) -> Callable[..., int]:
+        """The function that gives `Task.lease_expiry`, called as `key_expiry`. Claims call it: look it up once."""
+        return self.key_expiry if self.has_ttl else _second_of_end
 
-    def lease_expired_from(self, key_gone_at: int) -> int:
-        """The instant (ns) from which a lease counts as expired, since the `TTL` of its key is 0 (K8)."""
-        return key_gone_at - self.early_ms * MILLISECOND
+    def lease_expired_from(self, lease_expiry: int) -> int:
+        """The instant (ns) from which claims count a lease as expired: the `TTL` of its key is 0 from then on (K8).
+
+        `lease_expiry` is that of the task: the instant from which the key itself is gone.
+        """
+        return lease_expiry - self.early_ms * MILLISECOND
 
     def throttle_end(self, interval_seconds: int, *, now: int) -> int:
         """The instant (ns) from which a subscription may get a notice after the one at `now` (U5, P9).
@@ -90,7 +93,7 @@ class Store(NamedTuple):
         interval = seconds(interval_seconds)
         if not self.has_ttl:
             return now + interval
-        return self.key_gone_at(interval_seconds, now=now) if interval else NEVER
+        return self.key_expiry(interval_seconds, now=now) if interval else NEVER
 
 
 def _second_of_end(lease_seconds: int, *, now: int) -> int:

@@ -102,7 +102,10 @@ class Queue:
         return added
 
     def take(self) -> Task | None:
-        """Remove and return the next task: priority 9 first, first in first out within a priority (K4)."""
+        """Remove and return the next task: priority 9 first, first in first out within a priority (K4).
+
+        An id without a task is dropped. Then the server goes on with the next priority, even if this one has tasks.
+        """
         self._watch.tell(self)
         for ready in self.pending.values():
             if ready:
@@ -176,10 +179,10 @@ class Queue:
                 yield task
 
     def next_moments(self) -> Iterator[int]:
-        """From when (ns) a claim finds something here: ready, due or expired tasks. 0 is at once.
+        """The moments (ns) from which a claim finds ready, due and expired tasks here. 0 is at once.
 
-        There is nothing to find before the first of them, unless the queue changes. Leftovers do not count: where there
-        are any, each claim counts anyway (Q1).
+        There is nothing to find before the first of them, unless the queue changes. Leftovers are not looked at: the
+        versions that have them have a repair interval, for which each claim counts anyway (Q1).
         """
         if any(self.pending.values()):
             yield 0

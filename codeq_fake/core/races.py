@@ -51,7 +51,7 @@ def revoke_lease(broker: Broker, task_id: str, *, now: int) -> bool:
     task = broker.get(task_id)
     if task.state is not State.LEASED:
         return False
-    broker.requeueing.take_lease(task, Event.REVOKE, now=now)
+    broker.requeueing.requeue_as_expired(task, Event.REVOKE, now=now)
     return True
 
 
@@ -97,13 +97,13 @@ def can_make_twice(broker: Broker, key: str, *, now: int) -> bool:
 
 
 @contextmanager
-def unseen(broker: Broker, name: str) -> Iterator[None]:
-    """One operation does not see that the task `name` has ended, or that the key `name` has been used."""
-    broker.unseen = name
+def overlooking(broker: Broker, *, end: str = "", key: str = "") -> Iterator[None]:
+    """Let one operation overlook that the task `end` has ended (Z5), or that the idempotency `key` was used (Z6)."""
+    broker.overlooked_end, broker.overlooked_key = end, key
     try:
         yield
     finally:
-        broker.unseen = ""
+        broker.overlooked_end = broker.overlooked_key = ""
 
 
 def _queues(broker: Broker, commands: Sequence[str], tenant: str) -> Iterator[Queue]:

@@ -47,6 +47,7 @@ class RateLimiter:
         return max(1, ceil((1 - tokens) / rate))
 
     def _tokens(self, limit: RateLimit, bucket: tuple[str, str], *, now: int) -> float:
+        """How many tokens a bucket has now. A new one is full."""
         earlier = self.buckets.get(bucket)
         if earlier is None:
             self._drop_full(now=now)
@@ -55,6 +56,7 @@ class RateLimiter:
         return min(float(limit.burst_size), tokens + (now - since) * limit.requests_per_minute / 60 / SECOND)
 
     def _drop_full(self, *, now: int) -> None:
+        """Drop the buckets that are full, if there are many: a new one would be full, too."""
         if len(self.buckets) < _MANY:
             return
         for bucket in list(self.buckets):

@@ -39,9 +39,9 @@ class Requeueing:
     def repair(self, command: str, tenant: str, *, now: int, is_last_try: bool = False) -> None:
         """Move due tasks and tasks with an expired lease. Each claim does this first, and nothing else does (K7).
 
-        Where there is an interval, a claim that comes too soon after a repair moves due tasks only (Q1). The tries of a
-        long poll come a bit late, but the last one does not: it is less than an interval after one that is due exactly
-        an interval before.
+        Where there is an interval, a claim that comes too soon after a repair moves due tasks only (Q1). On a real
+        server the tries of a long poll come a bit late, except for the last one, at the deadline. So the last try is
+        too soon after a try that was due exactly an interval before it.
         """
         name, limit = queue_name(command), self._settings.requeue_inspect_limit
         for owner in ("", tenant) if tenant and self._moves_tenantless else (tenant,):  # K6, P15
@@ -53,14 +53,14 @@ class Requeueing:
                     task.visible_at = 0
                     queue.put(task)
         queue = self._store.queues.get((tenant, name))
-        if self._repair_interval and not self._begins_repair(tenant, command, now=now, is_last_try=is_last_try):
+        if self._repair_interval and not self._begin_repair(tenant, command, now=now, is_last_try=is_last_try):
             return
         if queue is not None and (queue.in_progress or queue.leftovers is not None):
             for task in queue.pop_expired(limit=limit, now=now):
                 self._give_back_expired(task, queue, Event.EXPIRE, claimed_as=command, now=now)
 
     def next_moments(self, command: str, tenant: str) -> Iterator[int]:
-        """From when (ns) a claim of this command finds something to take or to move. 0 is at once."""
+        """The moments (ns) from which a claim of this command finds something to take or to move. 0 is at once."""
         if self._repair_interval:
             yield 0  # each claim counts for the interval (Q1)
         for owner in ("", tenant) if tenant and self._moves_tenantless else (tenant,):
@@ -68,8 +68,9 @@ class Requeueing:
             if queue is not None:
                 yield from queue.next_moments()
 
-    def _begins_repair(self, tenant: str, command: str, *, now: int, is_last_try: bool) -> bool:
-        """Whether expired leases may be repaired now. If so, the interval begins again (Q1)."""
+    def _begin_repair(self, tenant: str, command: str, *, now: int, is_last_try: bool) -> bool:
+        """Begin the interval again, unless the last one is not over. Returns whether to repair expired leases (Q1)."""
+        # A repair at `latest` or before is long enough ago. The last try of a long poll needs a nanosecond more.
         repaired, latest = self.repaired, now - self._repair_interval - is_last_try
         while repaired and repaired[next(iter(repaired))] < latest:
             repaired.popitem(last=False)
@@ -84,16 +85,16 @@ class Requeueing:
         repaired = self.repaired.get((tenant, command))
         return 0 if repaired is None else repaired + self._repair_interval
 
-    def take_lease(self, task: Task, event: Event, *, now: int) -> NackOutcome:
-        """Take a leased task from its worker at once, as if its lease were over. `event` is the cause."""
+    def requeue_as_expired(self, task: Task, event: Event, *, now: int) -> NackOutcome:
+        """Requeue a leased task at once, as if its lease were over: its worker has lost it. `event` is the cause."""
         queue = self._store.queue_for(task)
         del queue.in_progress[task.id]
         return self._give_back_expired(task, queue, event, claimed_as=task.command, now=now)
 
     def _give_back_expired(self, task: Task, queue: Queue, event: Event, *, claimed_as: str, now: int) -> NackOutcome:
-        """Give back a task whose lease is over, as a NACK would (N5). The task is in no part of the queue.
+        """Give back a task whose lease is over, as a NACK would (N5). The caller has taken it out of the queue.
 
-        `claimed_as` is the command as the claim has it that found the lease expired (L2).
+        `claimed_as` is the command as it is written in the claim that found the lease expired: it is counted so (L2).
         """
         self._counters.lease_expired[claimed_as] += 1
         return self.give_back(task, queue, event, reason=REASON_LEASE_EXPIRED, now=now)
@@ -112,7 +113,8 @@ class Requeueing:
     ) -> NackOutcome:
         """Delay a task, or make it a dead letter if its attempts are used up (N2 to N4).
 
-        The task is in no part of the queue. `event` is the cause.
+        The caller has taken the task out of the queue. `event` is the cause. A `delay_seconds` that is not positive
+        means the delay of the backoff policy.
         """
         if delay_seconds <= 0:
             jitter = self._jitter if event is Event.NACK else self._expiry_jitter

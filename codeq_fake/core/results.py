@@ -20,9 +20,9 @@ _LONGEST_NAME = 255
 
 
 class ArtifactUpload(NamedTuple):
-    """An artifact as submitted: with a `url`, or with its content (S5).
+    """An artifact as submitted: with a `url`, or with its content (S5). If it has both, the URL counts.
 
-    That is its text, or what its text was found to be: some bytes, or none because it is no base64.
+    `content_base64` is the text that was sent. For a large body it has been decoded already: to bytes, or to the error.
     """
 
     name: str = ""
@@ -95,9 +95,9 @@ class Artifacts(NamedTuple):
 
 
 def _fault(path: str, folder: str, *, at: str = "") -> str | None:
-    """What opening a new file fails with, or None. `folder` is there, and all folders around it.
+    """The error with which Go would fail to create a file, or None. `folder` exists, and all folders around it.
 
-    The calls that open a file and make its folders are named with the suffix `at`.
+    `at` is the suffix in the names of the system calls: a newer server uses `openat` and `mkdirat`.
     """
     if posixpath.commonpath([path, folder]) == path:
         return f"open{at} {path}: is a directory"

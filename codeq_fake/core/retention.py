@@ -76,7 +76,7 @@ class EntryIndex:
         return self._due
 
     def sweep(self, *, now: int) -> None:
-        """Delete what has been there for a day at the tick `now`."""
+        """Remove the entries that are a day old at the tick `now`, at most `_MOST`, and delete their tasks."""
         self._swept_at, self._due = now, None
         for entry in at_once(self._first(_MOST, latest=_a_day_before(now))):
             self._remove(entry)
@@ -103,6 +103,7 @@ class EntryIndex:
         return (yield from in_order(entries))[:most]
 
     def _remove(self, entry: Entry) -> None:
+        """Remove an entry, and delete its task if that still exists. The task's other entries become stale."""
         task = self._store.tasks.get(entry[1])
         if task is not None:
             self.stale.update(_entries(task))

@@ -177,6 +177,7 @@ def _dump_subscription(subscription: Subscription, expires_at: int, throttled_un
 
 
 def _whole(part: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """A member of a saved state with lists in the place of iterators, without the items None."""
     if isinstance(part, dict):
         return {name: _whole(value) for name, value in part.items()}
     return [item for item in part if item is not None] if isinstance(part, Iterator) else part
@@ -211,14 +212,14 @@ def restore(broker: Broker, state: BrokerState) -> Slices[None]:
     for task in state["tasks"]:
         store.keep(task)
         if task.state is State.LEASED:
-            broker.leases.put(task, store.queue_for(task))
+            broker.leases.index(task, store.queue_for(task))
         elif task.state in _PLACES:
             _PLACES[task.state](store.queue_for(task), task)
         yield
     for task_id in state["ready"]:
         store.queue_for(store.tasks[task_id]).put(store.tasks[task_id])
         yield
-    broker.keys.kept.update({key: (task_id, gone_at) for key, task_id, gone_at in state["keys"]})
+    broker.keys.kept.update({key: (task_id, expiry) for key, task_id, expiry in state["keys"]})
     yield
     broker.subscriptions.by_id.update({subscription.id: subscription for subscription in state["subscriptions"]})
     broker.subscriptions.turns.update({(command, group): count for command, group, count in state["turns"]})

@@ -43,7 +43,7 @@ def in_batches(items: Iterator[T]) -> Iterator[list[T]]:
 
 
 def emptied(*containers: dict[Any, Any] | list[Any] | deque[Any]) -> Slices[None]:
-    """Remove all that is in some containers, the last first: to free a million objects at once would take a while."""
+    """Empty some containers from their ends: to free a million objects at once would take a while."""
     for container in containers:
         remove = container.popitem if isinstance(container, dict) else container.pop
         while container:
@@ -53,7 +53,7 @@ def emptied(*containers: dict[Any, Any] | list[Any] | deque[Any]) -> Slices[None
 
 
 def in_order(rows: Sequence[RowT]) -> Slices[list[RowT]]:
-    """What `sorted` returns."""
+    """The rows in a new list, as `sorted` returns them."""
     runs: list[list[RowT]] = []
     for batch in batches(rows):
         runs.append(sorted(batch))

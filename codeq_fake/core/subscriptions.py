@@ -36,7 +36,8 @@ class Subscriptions:
     def __init__(self, store: Store, *, swept_at: int) -> None:
         self._store = store
         self.by_id: dict[str, Subscription] = {}
-        #: Command as written -> how many subscribed to it, less those whose command was swept, in lower case (P9).
+        #: Command as a subscriber wrote it -> how many subscribed to it. A sweep counts down the command in lower case
+        #: only, as the server does (P9).
         self.heard: Counter[str] = Counter()
         #: (command, group) -> the number of turns so far, also of those without a notice (U6).
         self.turns: dict[tuple[str, str], int] = {}
@@ -56,8 +57,11 @@ class Subscriptions:
         """The least time between two notices in seconds. Not positive means the default (U1, P9)."""
         return seconds_asked if seconds_asked > 0 else self._store.notice_interval
 
-    def notices(self, command: str, *, now: int) -> Sequence[NoticeDue]:
-        """The notices to send now that a queue of `command` has work, in order (U4 to U7)."""
+    def take_notices(self, command: str, *, now: int) -> Sequence[NoticeDue]:
+        """The notices to send now that a queue of `command` has work, in order (U4 to U7).
+
+        To be called once each time: it starts the throttles of the subscriptions, and moves their turns on.
+        """
         if self._store.has_subscription_index and self.heard[command] <= 0:
             return ()
         fanout: list[Subscription] = []
@@ -84,12 +88,13 @@ class Subscriptions:
         """The notices to those whose throttle and turn allow one."""
         name = queue_name(command)
         for subscription in fanout:
-            if self._passes_throttle(subscription, now=now):
+            if self._start_throttle(subscription, now=now):
                 yield NoticeDue(subscription.id, subscription.url, command)
         for members in groups:
-            first, chosen = members[0], self._next_in_turn(name, members, now=now)
-            # U7, deliberate: only the first member's throttle counts, and it starts even if another one's turn is lost.
-            if self._passes_throttle(first, now=now) and chosen is first:
+            first, chosen = members[0], self._take_turn(name, members, now=now)
+            # U7, as on the server: only the first member's throttle counts. It starts even if it is another one's turn,
+            # and that turn is lost.
+            if self._start_throttle(first, now=now) and chosen is first:
                 yield NoticeDue(first.id, first.url, command)
 
     def active_count(self, command: str, *, now: int) -> int:
@@ -122,20 +127,23 @@ class Subscriptions:
         return subscription.expires_at if not _BUILT_IN.isdisjoint(subscription.commands) else None
 
     def _active(self, name: str, *, now: int) -> list[Subscription]:
+        """The subscriptions to a command that have not expired, in the order in which they take turns (U6)."""
         # At the instant of its expiry a subscription is still active (U9), or in that second (P9).
         since = floor_to_second(now) if self._store.has_subscription_index else now
         active = [s for s in self.by_id.values() if name in s.commands and s.expires_at >= since]
-        active.sort(key=lambda s: (s.expires_at // SECOND, s.id))  # U6
+        active.sort(key=lambda s: (s.expires_at // SECOND, s.id))
         return active
 
-    def _next_in_turn(self, name: str, members: list[Subscription], *, now: int) -> Subscription:
+    def _take_turn(self, name: str, members: list[Subscription], *, now: int) -> Subscription:
+        """The member whose turn it is. For mode hash the minute decides; a group counts its turns (U6)."""
         if members[0].mode == "hash":
             return members[now // MINUTE % len(members)]
         turns = self.turns.get((name, members[0].group), 0)
         self.turns[name, members[0].group] = turns + 1
         return members[(turns + self._store.first_turn) % len(members)]
 
-    def _passes_throttle(self, subscription: Subscription, *, now: int) -> bool:
+    def _start_throttle(self, subscription: Subscription, *, now: int) -> bool:
+        """Start the throttle of a subscription. Returns False if it is still running: then there is no notice."""
         if now < subscription.throttled_until:
             return False
         subscription.throttled_until = self._store.throttle_end(subscription.interval, now=now)  # U5

@@ -164,9 +164,9 @@ class Task:
     """A task as the server stores it. Only the core changes it, and calls `begin_change` before each change.
 
     `payload` is compact JSON text (T1). Instants are in ns since the epoch. `lease_until` is the value of `leaseUntil`
-    (0: none). `lease_expiry` is when the lease's key is gone from the store, which is another instant (H3, K8).
-    `visible_at` is the due time of a delayed task in whole seconds. `touched_at` is when the retention time last
-    started (M3).
+    (0: none). `lease_expiry` is the instant from which the store no longer has the lease's key: the store rounds it,
+    and a heartbeat that comes after it moves only `lease_until` (H3, K8). `visible_at` is the due time of a delayed
+    task in whole seconds. `touched_at` is when the retention time last started (M3).
     """
 
     id: str
@@ -191,13 +191,13 @@ class Task:
     record: Record | None = None
     #: None while nothing has happened but its creation: most of many tasks wait. Read `history`, which has always all.
     _history: list[HistoryEntry] | None = None
-    #: Where it is in the pending list of its queue, which sets it; None if it is in none.
+    #: The number of its part in the pending list of its queue, which sets it; None if it is in none.
     place: int | None = field(default=None, init=False, repr=False)
-    #: Where it is in the order of all tasks of its store.
+    #: The number of its part among all tasks of its store, which sets it.
     number: int = field(default=0, init=False, repr=False)
     #: Tells a reader that still needs the task as it is now.
     watch: Watch = field(default=UNWATCHED, init=False, repr=False)
-    #: See `frozen_items`: the latest reading that needs it no more.
+    #: See `frozen_items`: the latest reading that does not need it any more.
     shown_in: int = field(default=0, init=False, repr=False)
 
     def __copy__(self) -> Task:
@@ -234,8 +234,9 @@ class Task:
         self.watch.tell(self)
 
     def apply(self, event: Event, *, by: str, now: int) -> None:
-        """Change the state as the table says. Nothing else changes a task's state. It is the first change of an event.
+        """Change the state as the table says. Nothing else changes a task's state.
 
+        To be called before any other change that the event makes, since a reader may still need the task as it was.
         The end of a lease by hand is not an event: `manual_operations.expire_lease` changes the task without one.
         Raises `KeyError` if the table does not list the event for this state, which is an error of the caller.
         """
@@ -247,7 +248,7 @@ class Task:
         self.updated_at = now
 
     def note(self, entry: HistoryEntry) -> None:
-        """Add to the history, before the state changes."""
+        """Add to the history, before the state changes: the entry of the creation, made here, has the state so far."""
         history = self._history = self.history
         if len(history) >= HISTORY_LIMIT:
             del history[1 : HISTORY_LIMIT // 2]

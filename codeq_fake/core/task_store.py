@@ -35,7 +35,7 @@ class TaskStore:
         #: (tenant, queue name) -> queue.
         self.queues: dict[tuple[str, str], Queue] = {}
         self._on_change = on_change
-        #: Each command, as its first task has it: all share this text.
+        #: Each command -> the text that its first task has. All tasks of the command share it, which saves memory.
         self._commands: dict[str, str] = {}
         self.watch_of_tasks = Watch()
         self.watch_of_queues = Watch()
@@ -105,7 +105,7 @@ class TaskStore:
         """The sizes of all queues that are not empty, by storage key in alphabetical order (P12)."""
         sizes: dict[str, int] = {}
         for (tenant, name), queue in self.queues.items():
-            if "/" in name:  # the server takes its own key apart at these
+            if "/" in name:  # the server splits its own keys at slashes, and so does not find these queues
                 continue
             queue_key = f"codeq:q:{name}:{tenant}" if tenant else f"codeq:q:{name}"
             ready, stats = queue.ready_by_priority(), _stats(queue)
@@ -135,6 +135,7 @@ class TaskStore:
 
 
 def _stats(queue: Queue) -> QueueStats:
+    """The sizes of a queue as the server counts them: with the ids that a clean-up has left (P8)."""
     left = queue.leftovers or Leftovers()
     return QueueStats(
         ready=queue.ready_count(),

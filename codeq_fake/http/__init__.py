@@ -6,4 +6,4 @@ The rules about tasks are in `codeq_fake.core`.
 from __future__ import annotations
 
 from .operations import OPERATIONS, Operation
-from .routes import surface
+from .routes import contract_app

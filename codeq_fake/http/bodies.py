@@ -52,7 +52,7 @@ SUBSCRIBE = Struct(
 RENEW = Struct({"ttlSeconds": INT}, is_lenient=True)
 CLEANUP = Struct({"limit": INT, "before": STRING}, is_lenient=True)
 
-#: The route reads its body itself.
+#: For a route whose handler reads the body itself.
 NONE = Struct({})
 
 
@@ -69,7 +69,7 @@ _ARGUMENTS = {
 
 
 def batch(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The items of a batch, which are its only field. Raises BadBody or BadRequest."""
+    """The items of a batch, from the only field of its body. Raises BadBody if there are none, or BadRequest."""
     items: list[dict[str, Any]] = next(iter(fields.values()), [])
     if not items:
         raise wire.BadBody

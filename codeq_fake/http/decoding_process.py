@@ -23,7 +23,7 @@ _BEFORE_A_VALUE = b",[{"
 
 
 async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody | None:
-    """What `wire.decode` returns or raises. None if the body is quick to decode.
+    """The fields that `wire.decode` returns, or the BadBody that it raises. None if the body is quick to decode.
 
     Raises BodyNeedsMemory if the system has ended the process, and NoWorkerProcess if it cannot start: to decode the
     body here would end the server, or hold it up.

@@ -48,6 +48,7 @@ class Endpoint:
         call = Call.of(runtime, scope)
         rejected = ""
         try:
+            # A look-up and no call for most requests: `known` has what `check` need not look at.
             if (host := call.headers.get(b"host")) not in self._hosts.known:
                 self._hosts.check(host, scope)
             await self._check(call, receive)
@@ -59,14 +60,14 @@ class Endpoint:
             return
         except asyncio.CancelledError:
             # A caller of `FakeCodeQ.app` that hangs up cancels its request. The faults so far belong in the journal.
-            self._note_faults(scope, call)
+            self._journal_faults(scope, call)
             raise
         except REJECTIONS as rejection:
             rejected = type(rejection).__name__
             call.caller = _caller_of(rejection, call)
             reason = of_rejection(rejection, call, operation.name, scope=operation.scope, body=operation.body)
             reply = reply_to(rejection, operation.name, call.broker.profile.version, reason)
-        self._record(scope, call, reply, rejected)
+        self._count_and_journal(scope, call, reply, rejected)
         await replies.send_reply(send, reply, call.request_id)
 
     async def _check(self, call: Call, receive: Receive) -> None:
@@ -107,7 +108,10 @@ class Endpoint:
                 return auth.admin(authorization, call.header(b"x-role"), now=call.now)
 
     async def _call_handler(self, call: Call, receive: Receive, handler: AnyHandler) -> Reply:
-        """Let the handler answer, and carry out the effects that follow."""
+        """Let the handler answer, and carry out the effects that follow.
+
+        An idle broker has none, as after most requests: the check saves a coroutine.
+        """
         runtime = self._runtime
         answer = handler(call)
         if isinstance(answer, Wait):
@@ -130,17 +134,17 @@ class Endpoint:
             await runtime.carry_out_effects()
         return answer if answer.writing is None else await _written(answer, answer.writing)
 
-    def _record(self, scope: Scope, call: Call, reply: Reply, rejected: str) -> None:
-        """Count a request that was answered, and note it."""
+    def _count_and_journal(self, scope: Scope, call: Call, reply: Reply, rejected: str) -> None:
+        """Count a request that is answered, and add it to the journal."""
         runtime, name = self._runtime, self._operation.name
         if not call.is_outdated(runtime):
             runtime.seen[name, rejected] += 1
-        note(runtime, scope, call, reply, name)
+        add_to_journal(runtime, scope, call, reply, name)
 
-    def _note_faults(self, scope: Scope, call: Call) -> None:
-        """Note a request that gets no answer, if there were faults."""
+    def _journal_faults(self, scope: Scope, call: Call) -> None:
+        """Add a request that gets no answer to the journal, if there were faults."""
         if call.faults:
-            note(self._runtime, scope, call, replies.NO_REPLY, self._operation.name)
+            add_to_journal(self._runtime, scope, call, replies.NO_REPLY, self._operation.name)
 
 
 def _caller_of(rejection: Exception, call: Call) -> Caller:
@@ -154,7 +158,7 @@ async def _written(reply: Reply, writing: Slices[bytes]) -> Reply:
     return reply._replace(body=await in_slices(writing), writing=None)
 
 
-def note(runtime: FakeServer, scope: Scope, call: Call, reply: Reply, operation: str = "") -> None:
+def add_to_journal(runtime: FakeServer, scope: Scope, call: Call, reply: Reply, operation: str = "") -> None:
     """Add a request to the journal, and put its entry into the scope for the applications around this one."""
     path, query = scope["path"], scope["query_string"]
     if query:

@@ -19,23 +19,23 @@ _MOST = 64
 class HostGuard:
     """Checks the `Host` of requests that come over loopback while the tokens are those that everyone knows.
 
-    A page of `evil.example` whose name resolves to 127.0.0.1 (DNS rebinding) sends its name as the host. Without a host
-    a request is none of a browser.
+    A page of `evil.example` whose name resolves to 127.0.0.1 (DNS rebinding) sends its name as the host. A request
+    without a host does not come from a browser.
     """
 
     def __init__(self, runtime: FakeServer) -> None:
         self._runtime = runtime
-        #: Values that are always accepted. An ordinary request costs one look-up here.
+        #: Values that are accepted without a check: no host or an empty one, and those that `check` has accepted.
         self.known: set[bytes | None] = {None, b""}
 
     def check(self, host: bytes | None, scope: Scope) -> None:
-        """Check a value that is not known. Raises ForeignHost."""
+        """Check a value that is not in `known`, and remember it there if it is accepted. Raises ForeignHost."""
         config = self._runtime.config
         if config.identities or config.any_host or config.settings.auth_given:
             return
         text = (host or b"").decode("latin-1")
         name = host_name(text)
-        # The private domain .internal is in no public DNS: so containers call their host.
+        # The private domain .internal is in no public DNS. Containers call their host by such a name.
         if is_loopback(name) or name.endswith(".internal"):
             if len(self.known) < _MOST:
                 self.known.add(host)

@@ -26,6 +26,7 @@ _GZIP_FORMAT = 31
 
 #: How many rows of a family are written between two pauses. A row of the histogram has 17 lines.
 _ROWS = 100
+#: The lines about a family before its rows, which prometheus_client writes before each batch of them.
 _HEAD_LINES = 2
 
 #: Where Python's text differs from Go's: whole numbers have a fraction, a histogram's bound comes before other labels,

@@ -1,8 +1,9 @@
 """Refused requests of the operations: the status and text of each refusal (B2, B3, L1, and those of the core).
 
-Not here: the texts about tokens (`auth`: headers and scopes in `authenticator`, claims in `providers`, the form in
-`jwt`, signatures in `jwks`), the texts about a limit (where it is checked: `bodies`, `worker_calls`), the 404 of an
-unknown path and the 400 of a bad target (`replies`), and what a fault rule answers (`faults`).
+Not here: the texts about tokens (`auth`: headers and scopes in `authenticator`, fixed tokens in `providers`, claims in
+`claims`, the form in `jwt`, signatures in `jwks`), the texts about a limit (where it is checked: `bodies`,
+`worker_calls`), the 404 of an unknown path and the 400 of a bad target (`replies`), and what a fault rule answers
+(`faults`).
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def reasons_of(outcomes: Iterable[object]) -> str:
 
 
 def reply_to(rejection: Exception, operation: str, version: Version, reason: str) -> Reply:
-    """The reply to a request that is rejected on the route of `operation` for a `reason`, which is not sent."""
+    """The reply to a request that is rejected on the route of `operation`. The `reason` is for the journal alone."""
     if isinstance(rejection, Rejected):
         return rejection.reply
     status, text = status_and_text(rejection, operation)

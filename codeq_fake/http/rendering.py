@@ -55,6 +55,7 @@ def _is_short(shown: Record) -> bool:
 
 
 def _asked_for(shown: Task, quoted: Quoted) -> str:
+    """The members that its creator asked for: priority, webhook and trace."""
     priority = f',"priority":{shown.priority}' if shown.priority else ""
     if not shown.webhook and not shown.trace_parent:
         return priority
@@ -63,6 +64,7 @@ def _asked_for(shown: Task, quoted: Quoted) -> str:
 
 
 def _progress(shown: Task, quoted: Quoted) -> str:
+    """The members that tell what has become of it: lease, attempts, error and result."""
     lease = ""
     if shown.worker:
         lease = f',"workerId":{literal(shown.worker)},"leaseUntil":"{rfc3339_seconds(shown.lease_until)}"'

@@ -44,8 +44,9 @@ def at_once() -> int:
 class Wait(NamedTuple):
     """A reply that may take time: call `attempt` with the time every `interval` ns for `seconds`.
 
-    When they are `over`, that returns the answer at the given time, or raises a rejection (K9, G1). After an attempt,
-    `next_chance` returns the instant before which another one finds nothing unless a queue changes, None for never.
+    If none of the attempts returned a reply, call `over` with the time then: it returns the reply, or raises a
+    rejection (K9, G1). After an attempt, `next_chance` returns the instant (ns) before which another one finds nothing
+    unless a queue changes, None for never.
     """
 
     attempt: Callable[[int], Reply | None]

@@ -26,7 +26,10 @@ ANYONE = Caller(subject="", tenant="", scopes=frozenset(), event_types=(), claim
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A request at the instant `now` (ns), which `arrived` before. Its caller and body are set by the checks (B3)."""
+    """A request. The checks (B3) set its caller and its body.
+
+    `arrived` is when it came in, `now` the time at which it is carried out (ns): later, if its body took a while.
+    """
 
     broker: Broker
     zone: ZoneInfo
@@ -55,7 +58,7 @@ class Call:
         return cls(runtime.broker, zone, params, headers, request_id, now, query_string=query_string, arrived=now)
 
     def refresh_from(self, runtime: FakeServer) -> None:
-        """Use the present state and time. While the request arrived, the fake may have been reset."""
+        """Use the present state and time, to be called after each wait: the fake may have been reset meanwhile."""
         self.broker, self.now = runtime.broker, runtime.clock.now()
 
     def is_outdated(self, runtime: FakeServer) -> bool:
@@ -113,6 +116,6 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def hang_up(receive: Receive) -> None:
-    """Return when the client has hung up."""
+    """Wait until the client has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from codeq_fake.runtime.fake_server import FakeServer
 
 from . import replies
-from .endpoint import Endpoint, note
+from .endpoint import Endpoint, add_to_journal
 from .faults.endpoint import FaultyEndpoint
 from .host_guard import HostGuard
 from .operations import OPERATIONS, TOPIC_OPERATIONS, Operation
@@ -24,27 +24,27 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _REPLACEMENT = "\ufffd"
 
 
-class Beside(Protocol):
-    """An application that answers some paths beside those of the contract."""
+class OtherApp(Protocol):
+    """An application that answers some paths that the contract does not have."""
 
-    def takes(self, scope: Scope) -> bool:
-        """Whether a request is for it."""
+    def handles(self, scope: Scope) -> bool:
+        """Whether it answers this request."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
 
 
-def surface(runtime: FakeServer, beside: Beside | None = None) -> ASGIApp:
-    """R1 to R17, then what is `beside` them, then R18 for every other path."""
-    return _Surface(runtime, beside)
+def contract_app(runtime: FakeServer, other_app: OtherApp | None = None) -> ASGIApp:
+    """The application that answers R1 to R17, lets `other_app` answer what it handles, and all else by R18 and R19."""
+    return _ContractApp(runtime, other_app)
 
 
-class _Surface:
+class _ContractApp:
     """All routes. A path with a bad percent escape is refused first, as Go's server refuses it."""
 
-    def __init__(self, runtime: FakeServer, beside: Beside | None) -> None:
+    def __init__(self, runtime: FakeServer, other_app: OtherApp | None) -> None:
         self._runtime = runtime
-        self._beside = beside
+        self._other_app = other_app
         self._unknown_path = _UnknownPath(runtime)
 
     @cached_property
@@ -78,8 +78,8 @@ class _Surface:
                 if params is not None:
                     scope["path_params"] = params
                     return route.answer(scope, receive, send)
-            if self._beside is not None and self._beside.takes(scope):
-                return self._beside(scope, receive, send)
+            if self._other_app is not None and self._other_app.handles(scope):
+                return self._other_app(scope, receive, send)
         elif scope["type"] == "lifespan":
             return _lifespan(receive, send)
         return self._unknown_path(scope, receive, send)
@@ -147,7 +147,7 @@ class _UnknownPath:
         call = Call.of(self._runtime, scope)
         own = replies.OPTIONS if _asks_for_options(scope) else redirect(scope, call.broker.profile.version)
         reply = own or replies.NOT_FOUND
-        note(self._runtime, scope, call, reply)
+        add_to_journal(self._runtime, scope, call, reply)
         # R20: what the router does not answer has no id.
         request_id = call.request_id if own is None else None
         await replies.send_reply(send, reply, request_id, with_body=scope["method"] != "HEAD")

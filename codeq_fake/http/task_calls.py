@@ -48,6 +48,7 @@ def _seconds(text: str) -> int:
 
 
 def _result(call: Call) -> Reply:
+    """The reply with a task and its result, which is read back from the server's store (S7)."""
     task, record = call.broker.result(call.params["id"])
     read = record.result and read_back(record.result)
     if read is not record.result:

@@ -111,7 +111,8 @@ class FakeServer:
         self.freezing = asyncio.Lock()
         self._alarm: Timer | None = None
         self._freeing: asyncio.Task[None] | None = None
-        self._settled = 0
+        #: How many waits had ended when `_wait_until_quiet` last looked.
+        self._woken_before = 0
         #: Whether more is due than was done so far. Then `_fire` is about to be called again.
         self._has_more = False
         # What the clock sets off runs in this context, not in that of the request or the test that moved the clock.
@@ -188,6 +189,7 @@ class FakeServer:
         return await fetch_url(url, timeout, None if is_known else self._guarded_addresses, self.config.mounts)
 
     async def _guarded_addresses(self, host: str) -> Sequence[str]:
+        """The addresses of a host to which callbacks may go. Raises OSError if none may."""
         try:
             return (host,) if await self._guard.allows(host) else await self._guard.addresses(host)
         except BlockedError as error:
@@ -262,7 +264,7 @@ class FakeServer:
         await asyncio.wait({self.deliveries.notify(due)})
 
     def arm(self) -> None:
-        """Set a timer for the next instant at which the broker has something to do."""
+        """Set the timer for the next instant at which the broker has something to do. May be called at any time."""
         due = None if self._has_more else self.broker.next_due()
         if self._alarm is not None:
             if self._alarm.when == due and self._alarm.callback is not None:
@@ -320,8 +322,8 @@ class FakeServer:
 
         Raises StateReplacedError if this is no longer the fake's broker.
         """
-        while await self.deliveries.finish() or self._has_more or self._settled != self.waiters.woken:
-            self._settled = self.waiters.woken
+        while await self.deliveries.finish() or self._has_more or self._woken_before != self.waiters.woken:
+            self._woken_before = self.waiters.woken
             await let_tasks_run()
         if self.broker is not broker:
             raise StateReplacedError

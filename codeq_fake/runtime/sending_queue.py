@@ -29,7 +29,7 @@ class SendingQueue(Generic[T]):
         self.waiting = 0
         self._under_way: Counter[str] = Counter()
         self._total = 0
-        #: The receivers whose turn may come: something waits for them, and they have not their part yet.
+        #: The receivers in the order of their turns: something waits for each, and it has less than its part.
         self._turns: dict[str, None] = {}
 
     @property

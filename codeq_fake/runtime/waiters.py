@@ -69,7 +69,7 @@ class _Poll(_Waiter[T | None]):
         self._deadline = deadline
 
     def park(self) -> None:
-        """Wait for the next attempt. Where time jumps, leave out those that would find nothing as things are."""
+        """Set the timer for the next attempt. Where time jumps, leave out those that cannot find anything."""
         chance = self._next_chance() if self._clock.jumps else 0
         following = self._latest + self._interval
         if chance is None:
@@ -79,7 +79,7 @@ class _Poll(_Waiter[T | None]):
         self._attempt_at(min(following, self._deadline))
 
     def look_again(self) -> None:
-        """Attempt at the next moment, if that was left out."""
+        """Attempt at the next regular moment after all, if `park` has left it out."""
         now = self._clock.now()
         following = now + self._interval - (now - self._latest) % self._interval
         if self.timer is not None and following < self.timer.when:
@@ -91,6 +91,7 @@ class _Poll(_Waiter[T | None]):
         self.timer = self._clock.call_at(when, self._retry)
 
     def _retry(self) -> None:
+        """Attempt, and end the wait or park again. The timer calls it."""
         if self.result.done() or self.timer is None:
             return
         self._latest = self.timer.when
@@ -149,7 +150,7 @@ class Waiters:
             del self._polls[poll]
 
     def look_again(self) -> None:
-        """Something has changed: let polls that wait for a chance attempt at their next moment again."""
+        """Something has changed: let all polls attempt at their next regular moment, even if it was left out."""
         for poll in self._polls:
             poll.look_again()
 

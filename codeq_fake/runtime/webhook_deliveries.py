@@ -129,15 +129,16 @@ class Deliveries:
             delivery = delivery._replace(faults=tuple(rules))
             late = sum(rule.duration for rule in rules if rule.do == "callback_late")
             if late:
-                delivery = delivery._replace(entry=self._entry(delivery.due))
+                delivery = delivery._replace(entry=self._find_or_add_entry(delivery.due))
                 _ = self._run(self._add_later(delivery, late), is_hanging=True)
                 return
         if self._queue.waiting < MOST_SHOWN:
-            delivery = delivery._replace(entry=self._entry(delivery.due))
+            delivery = delivery._replace(entry=self._find_or_add_entry(delivery.due))
         self._queue.add(delivery.due.url, delivery)
         self._start()
 
     async def _add_later(self, delivery: _Delivery, duration: int) -> None:
+        """Queue a delivery that a fault holds back, after this duration (ns)."""
         try:
             await self._sleep(duration)
         except asyncio.CancelledError:
@@ -172,6 +173,7 @@ class Deliveries:
         self._start()
 
     def _run(self, coroutine: Coroutine[Any, Any, None], *, is_hanging: bool) -> asyncio.Task[None]:
+        """Run a coroutine as a task that is under way. Advancing the clock does not wait for one that `is_hanging`."""
         # What is sent runs in a context of the fake, not in that of the request or delivery that ended before it.
         task = asyncio.get_running_loop().create_task(coroutine, context=self._context.copy())
         self._under_way[task] = is_hanging
@@ -179,6 +181,7 @@ class Deliveries:
         return task
 
     def _ended(self, receiver: str, delivery: _Delivery, sending: asyncio.Task[None]) -> None:
+        """Make room for the next delivery, and tell who waits for this one (`notify`). Called when its task is done."""
         self._queue.done(receiver)
         if delivery.notified is not None and not delivery.notified.done():
             if sending.cancelled():
@@ -188,8 +191,11 @@ class Deliveries:
         if self._queue.has_next:
             self._start_soon()
 
-    def _entry(self, due: Due) -> Callback:
-        """The journal's entry of a callback or notice. All tries of a callback share one while the journal keeps it."""
+    def _find_or_add_entry(self, due: Due) -> Callback:
+        """The journal's entry of a callback or notice, added if there is none: all tries of a callback share one.
+
+        If the journal has dropped it meanwhile, the other tries get a new one.
+        """
         n = self.journal.count + 1
         if isinstance(due, NoticeDue):
             entry = Callback(n, "queue_ready", due.url, due.command, subscription_id=due.subscription_id)
@@ -211,13 +217,13 @@ class Deliveries:
     async def _send(self, delivery: _Delivery) -> None:
         """Send a try, and tell the broker its outcome, which decides whether there is another one."""
         due = delivery.due
-        entry = delivery.entry or self._entry(due)
+        entry = delivery.entry or self._find_or_add_entry(due)
         try:
-            outcome = await self._outcome(delivery, entry)
+            outcome = await self._send_with_faults(delivery, entry)
         except Exception as error:  # noqa: BLE001 - whatever it is, the callback has its other tries
             _report("a callback could not be sent", error)
             outcome = Outcome((Hop("POST", due.url),), f"not sendable: {error}")
-            self._note(entry, Try(self._clock.now(), None, outcome.error))
+            self._note_try(entry, Try(self._clock.now(), None, outcome.error))
         is_last_try = self._settle(due, outcome)
         if is_last_try:
             entry.state = _state(outcome)
@@ -225,19 +231,20 @@ class Deliveries:
                 self.pending.pop(due.delivery_id, None)
 
     def _composed(self, due: Due, now: int) -> Outgoing:
+        """The request of a callback or notice, as composed at the time `now` (ns)."""
         if isinstance(due, CallbackDue):
             return self._composer.callback(due, now=now)
         return self._composer.notice(due, now=now)
 
-    async def _outcome(self, delivery: _Delivery, entry: Callback) -> Outcome:
+    async def _send_with_faults(self, delivery: _Delivery, entry: Callback) -> Outcome:
         """Send one try, with the faults that came on it."""
         rules = delivery.faults
         kinds = tuple(rule.do for rule in rules)
         skew = sum(rule.duration for rule in rules if rule.do == "clock_skew")
         outgoing = self._composed(delivery.due, self._clock.now() + skew)
         if "callback_lost" in kinds:
-            self._enter(entry, outgoing)
-            self._note(entry, Try(self._clock.now(), None, LOST, kinds))
+            self._note_request(entry, outgoing)
+            self._note_try(entry, Try(self._clock.now(), None, LOST, kinds))
             return Outcome((Hop(outgoing.method, outgoing.url),), LOST)
         outcome = await self._try(entry, outgoing, kinds)
         if "callback_twice" in kinds:
@@ -246,7 +253,7 @@ class Deliveries:
 
     async def _try(self, entry: Callback, outgoing: Outgoing, faults: tuple[FaultKind, ...] = ()) -> Outcome:
         """Send one try, and give it up after the timeout of the fake's clock (W3)."""
-        self._enter(entry, outgoing)
+        self._note_request(entry, outgoing)
         sent_at = self._clock.now()
         sending = asyncio.ensure_future(self._sender.send(outgoing))
         # In the last seconds of time, a receiver has less. At its end the clock stands still, and there is no timeout.
@@ -258,21 +265,21 @@ class Deliveries:
             timer.cancel()
             sending.cancel()
         outcome = Outcome((Hop(outgoing.method, outgoing.url),), NO_ANSWER) if sending.cancelled() else sending.result()
-        self._note(entry, Try(sent_at, outcome.status, outcome.error, faults))
+        self._note_try(entry, Try(sent_at, outcome.status, outcome.error, faults))
         return outcome
 
-    def _enter(self, entry: Callback, outgoing: Outgoing) -> None:
+    def _note_request(self, entry: Callback, outgoing: Outgoing) -> None:
         """Put into the journal what is being sent."""
         before = entry.weight
         entry.headers, entry.body = outgoing.headers, outgoing.body
-        self.journal.grown(entry, entry.weight - before)
+        self.journal.note_growth(entry, entry.weight - before)
         self._forget_dropped()
 
-    def _note(self, entry: Callback, tried: Try) -> None:
+    def _note_try(self, entry: Callback, tried: Try) -> None:
         """Add a try to its entry, and tell who listens."""
         before = entry.weight
         entry.tries.append(tried)
-        self.journal.grown(entry, entry.weight - before)
+        self.journal.note_growth(entry, entry.weight - before)
         try:
             self._tried(entry)
         except Exception as error:  # noqa: BLE001 - it is not the callback's fault

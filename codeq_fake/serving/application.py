@@ -19,8 +19,8 @@ def application(runtime: FakeServer, *, with_control: bool = True, control_token
     With a `control_token`, the control API and the page require it.
     """
     if not with_control:
-        return http.surface(runtime)
-    return http.surface(runtime, beside=_FakeRoutes(runtime, control_token))
+        return http.contract_app(runtime)
+    return http.contract_app(runtime, other_app=_FakeRoutes(runtime, control_token))
 
 
 class _FakeRoutes:
@@ -34,8 +34,8 @@ class _FakeRoutes:
         self._token = token
         self._router: ASGIApp | None = None
 
-    def takes(self, scope: Scope) -> bool:
-        """Whether a request is for them."""
+    def handles(self, scope: Scope) -> bool:
+        """Whether they answer this request."""
         return scope["path"] == _ROOT or scope["path"].startswith(f"{_ROOT}/") or _is_visit(scope)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -68,6 +68,7 @@ class BackgroundStream(io.TextIOBase):
         self._thread.join(_PATIENCE)
 
     def _write_all(self) -> None:
+        """Write what comes, until the end or as long as there is a reader. The thread runs this."""
         try:
             while data := self._next():
                 # Not through a buffered stream: Python's end would wait for its lock.
@@ -78,6 +79,7 @@ class BackgroundStream(io.TextIOBase):
             self._ended = True  # no reader is left
 
     def _write_some(self, data: memoryview) -> int:
+        """Write as much as the output takes at once. Returns how many bytes."""
         try:
             return os.write(self._descriptor, data)
         except BlockingIOError:  # another process that has this output too made it non-blocking

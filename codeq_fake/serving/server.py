@@ -46,7 +46,7 @@ _BEFORE_LOADING = 0.05
 #: How long the templates of the page are not compiled yet (s). It takes nearly as long as the whole start: the first
 #: requests would feel it, and a server that lives for one test needs none.
 _BEFORE_TEMPLATES = 2
-#: The collector of garbage looks at some 10,000 objects at a time, which takes a ms or two, and rarely at all of them.
+#: The garbage collector looks at some 10,000 objects at a time, which takes a ms or two, and rarely at all of them.
 GC_THRESHOLDS = (2_500, 3, 4000)
 #: With a lingering time of 0 the system ends a connection with a reset.
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -88,7 +88,7 @@ def serve(
     within: AbstractContextManager[None],
 ) -> None:
     """Serve until a signal of `stop_signals`, inside of the context `within`. Calls `ready` once it answers."""
-    # What is wrong with a form its sender is told. The log would be lines from strangers.
+    # The reply tells the sender of a form what is wrong with it. In the log, strangers could write what they like.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     # A fake holds many objects and makes few cycles: the collector need not look again at what exists now.
     gc.freeze()

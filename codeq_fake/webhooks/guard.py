@@ -87,7 +87,10 @@ async def look_up(name: str) -> tuple[str, ...]:
 
 
 class Guard:
-    """Decides which hosts can be called. `allow` adds hosts by exact name or address; `*` all but link-local ones."""
+    """Decides which hosts may be called.
+
+    `allow` has further hosts by exact name or address; `*` stands for all but link-local ones and metadata services.
+    """
 
     def __init__(self, allow: Iterable[str] = (), *, resolve: Resolver = look_up) -> None:
         self._allowed = frozenset(_allowed_host(host) for host in allow)
@@ -125,6 +128,7 @@ class Guard:
         return addresses
 
     async def _find(self, name: str) -> Sequence[str]:
+        """The addresses of a name. One that may be public is not looked up: raises BlockedError."""
         if as_address(name):
             return (name,)
         if name == "localhost" or name.endswith(".localhost"):

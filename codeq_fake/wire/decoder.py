@@ -74,6 +74,7 @@ def _bind_struct(struct: Struct, members: Json) -> dict[str, Any]:
 
 
 def _bind(kind: Kind, value: Json) -> object:
+    """What `decode` returns for a value that `Struct.plain` does not cover. Raises Unusual for another type."""
     if kind is ANY or (kind is OBJECT and type(value) is dict):
         return encode_sorted(value)
     if isinstance(kind, LIST_OF) and type(value) is list:

@@ -49,6 +49,7 @@ def decode_url(text: str) -> bytes:
 
 def _padded_fault(data: bytes) -> int | None:
     """The position at which Go's decoder with padding fails, or None."""
+    # `over` is how many digits there are beyond whole groups of four before the first character that is no digit.
     foreign = _FOREIGN.search(data)
     end = foreign.start() if foreign else len(data)
     over = (end - data.count(b"\n", 0, end) - data.count(b"\r", 0, end)) % 4

@@ -105,7 +105,7 @@ def read_head(head: bytes) -> Head:
         raise BadHead("400 Bad Request: malformed Host header")
     if not all(_TOKEN.fullmatch(name) for name, _ in headers):
         raise BadHead("400 Bad Request: invalid header name")
-    return Head(method, target, raw_path, query, version < (1, 1), _expected(headers, is_old=version < (1, 1)))
+    return Head(method, target, raw_path, query, version < (1, 1), _without_expect(headers, is_old=version < (1, 1)))
 
 
 def _read_line(line: bytes) -> tuple[str, bytes, tuple[int, int]]:
@@ -188,8 +188,8 @@ def _framed(headers: list[tuple[bytes, bytes]], *, is_old: bool) -> list[tuple[b
     return [*others, (b"content-length", lengths[0])]
 
 
-def _expected(headers: list[tuple[bytes, bytes]], *, is_old: bool) -> list[tuple[bytes, bytes]]:
-    """The headers without those that only concern the connection."""
+def _without_expect(headers: list[tuple[bytes, bytes]], *, is_old: bool) -> list[tuple[bytes, bytes]]:
+    """The headers without `Upgrade`, and without an `Expect` that no body follows. Raises BadHead for others."""
     expected = next((value.lower() for name, value in headers if name == b"expect"), b"")
     if expected and b"100-continue" not in map(bytes.strip, expected.split(b",")):
         raise BadHead("417 Expectation Failed", "")

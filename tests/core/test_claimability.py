@@ -17,15 +17,15 @@ def told(server: Server) -> Claimable:
 def test_a_ready_task_is_claimable() -> None:
     server = Server()
     server.create()
-    assert told(server) == Claimable(now=True)
+    assert told(server) == Claimable(is_now=True)
 
 
 def test_a_delayed_task_is_claimable_from_its_second_on() -> None:
     server = Server()
     server.create(delay_seconds=2)
-    assert told(server) == Claimable(now=False, why="it is delayed (C7)", since=START + 2 * SECOND)
+    assert told(server) == Claimable(is_now=False, why="it is delayed (C7)", not_before=START + 2 * SECOND)
     server.wait(2)
-    assert told(server) == Claimable(now=True)
+    assert told(server) == Claimable(is_now=True)
     assert server.claim() is not None
 
 
@@ -35,12 +35,12 @@ def test_a_held_task_is_sent_back_by_the_claim_after_its_leases_end(profile: str
     server.create()
     server.leased(lease_seconds=10)
     since = START + spent_ms * MILLISECOND
-    assert told(server) == Claimable(now=False, why="w-1 holds its lease (K5)", since=since)
+    assert told(server) == Claimable(is_now=False, why="w-1 holds its lease (K5)", not_before=since)
     server.wait(ms=spent_ms)
     assert told(server) == Claimable(
-        now=False,
+        is_now=False,
         why="its lease has run out: the next claim requeues it with a delay, a later one gets it (K7, N5)",
-        since=since,
+        not_before=since,
     )
     assert server.claim() is None
 
@@ -51,7 +51,7 @@ def test_a_task_that_has_ended_is_never_claimable(end: Submission, why: str) -> 
     task = server.create()
     server.leased()
     server.submit(task, end)
-    assert told(server) == Claimable(now=False, why=why)
+    assert told(server) == Claimable(is_now=False, why=why)
 
 
 def test_a_dead_letter_is_never_claimable() -> None:
@@ -59,7 +59,7 @@ def test_a_dead_letter_is_never_claimable() -> None:
     task = server.create(max_attempts=1)
     server.leased()
     server.broker.nack(task.id, worker="w-1", now=server.now)
-    assert told(server) == Claimable(now=False, why="it is in the dead letter queue (N4)")
+    assert told(server) == Claimable(is_now=False, why="it is in the dead letter queue (N4)")
 
 
 def test_an_unknown_task_is_not_found() -> None:

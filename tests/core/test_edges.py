@@ -35,7 +35,7 @@ def test_fanout_hears_first_then_each_group_then_hash() -> None:
         pair.do("subscribe", "http://hooks.test/", event_types=["A"], delivery_mode=mode, group_id="g")[0]
         for mode in ("hash", "group", "fanout")
     )
-    heard = [subscription.subscription_id for subscription in pair.broker.subscriptions.notices("A", now=pair.now)]
+    heard = [subscription.subscription_id for subscription in pair.broker.subscriptions.take_notices("A", now=pair.now)]
     assert heard == [fanned, grouped, hashed]
 
 

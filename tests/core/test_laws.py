@@ -223,11 +223,11 @@ def test_what_is_said_of_a_task_that_cannot_be_claimed_comes_true(profile: str, 
     claimed = shell.handed_on(shell.now).claim_all().broker
     for task in shell.broker.store.tasks.values():
         said = explain(shell.broker, task.id, now=shell.now)
-        assert said.now == (claimed.get(task.id).worker == "w-2")
-        if said.since is None:
+        assert said.is_now == (claimed.get(task.id).worker == "w-2")
+        if said.not_before is None:
             continue
-        then = shell.handed_on(said.since).claim_all().broker.get(task.id)
+        then = shell.handed_on(said.not_before).claim_all().broker.get(task.id)
         assert (then.state, then.worker) != (task.state, task.worker)
-        if said.since > shell.now:
-            before = shell.handed_on(said.since - 1).claim_all().broker.get(task.id)
+        if said.not_before > shell.now:
+            before = shell.handed_on(said.not_before - 1).claim_all().broker.get(task.id)
             assert (before.state, before.worker) == (task.state, task.worker)

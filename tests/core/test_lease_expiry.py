@@ -90,7 +90,7 @@ def test_q1_half_a_second_after_a_repair_the_last_try_of_a_long_poll_comes_too_s
 
 @pytest.mark.parametrize("store", STORES)
 def test_k8_a_time_is_first_cut_to_whole_milliseconds(store: Store) -> None:
-    whole, with_a_rest = (store.key_gone_at(3, now=START + 7 * MILLISECOND + rest) for rest in (0, 999_999))
+    whole, with_a_rest = (store.key_expiry(3, now=START + 7 * MILLISECOND + rest) for rest in (0, 999_999))
     assert whole == with_a_rest
 
 
@@ -117,7 +117,7 @@ def test_k8_a_lease_is_over_when_the_stores_ttl_is_0(store: Store, begins: int, 
     expiry_ms = start_ms + lease * 1000
     if store.name == "kvrocks-2.8":
         expiry_ms = (expiry_ms + 499) // 1000 * 1000
-    expiry = store.key_gone_at(lease, now=start_ms * MILLISECOND)
+    expiry = store.key_expiry(lease, now=start_ms * MILLISECOND)
     assert expiry == expiry_ms * MILLISECOND
     over = store.lease_expired_from(expiry) <= (start_ms + later) * MILLISECOND
     assert over == (ttl(store.name, expiry_ms, start_ms + later) <= 0)

@@ -75,7 +75,7 @@ def test_z1_the_copy_waits_at_the_tail_and_counts_as_ready() -> None:
     server, task = finished()
     waiting = server.create()
     assert redeliver_finished(server, task)
-    assert explain(server.broker, task.id, now=server.now).now
+    assert explain(server.broker, task.id, now=server.now).is_now
     assert server.broker.queue_stats("A", tenant="acme").ready == 2
     assert [server.leased().id, server.leased().id] == [waiting.id, task.id]
 
@@ -270,7 +270,7 @@ def heartbeat(server: Server, task: Task) -> None:
 def test_z5_each_of_two_results_at_the_same_moment_sends_its_callback() -> None:
     server, task = finished(webhook="http://127.0.0.1/hook")
     assert races.can_end_twice(server.broker, task.id, now=server.now)
-    with races.unseen(server.broker, task.id):
+    with races.overlooking(server.broker, end=task.id):
         server.submit(task, AGAIN)
     assert [due.result for due in server.tries()] == [DONE.result, AGAIN.result]
     assert server.broker.result(task.id)[1].result == AGAIN.result
@@ -296,7 +296,7 @@ def test_z6_two_creates_at_the_same_moment_make_a_task_each_and_the_key_is_that_
     server = Server()
     first = server.create(idempotency_key="k")
     assert races.can_make_twice(server.broker, "k", now=server.now)
-    with races.unseen(server.broker, "k"):
+    with races.overlooking(server.broker, key="k"):
         second = server.create(idempotency_key="k")
     assert first is not second
     assert server.create(idempotency_key="k") is second

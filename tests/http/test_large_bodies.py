@@ -126,7 +126,7 @@ def test_a_body_that_is_slow_to_decode_holds_up_no_other_client() -> None:
     async def answers(*, has_worker_process: bool) -> tuple[list[tuple[int, bytes]], float]:
         config = Config(has_worker_process=has_worker_process, seed=1)
         runtime = FakeServer(config, WallClock("manual", start=0))
-        app = http.surface(runtime)
+        app = http.contract_app(runtime)
         async with LongestHold() as longest:
             given = [await ask(app, "POST", TASKS, [body], bearer("dev-token")) for body in SLOW.values()]
         return [(answer.status, answer.body) for answer in given], longest.seconds
@@ -155,7 +155,7 @@ LONG_LISTS = [
 @measured
 def test_a_list_that_is_too_long_is_refused_without_holding_up_others() -> None:
     async def asked() -> list[tuple[str, bool]]:
-        app = http.surface(with_long_texts("", has_worker_process=True))
+        app = http.contract_app(with_long_texts("", has_worker_process=True))
         found = []
         for path, body, _ in LONG_LISTS:
             async with LongestHold() as longest:
@@ -178,7 +178,7 @@ def submitted(folder: Path, text: str) -> Answer:
     artifacts = [{"name": "large", "contentBase64": text}, {"name": "empty", "contentBase64": "\n" * 4}]
     body = json.dumps({"status": "COMPLETED", "result": {}, "artifacts": artifacts}).encode()
     settings = Settings.from_env({"LOCAL_ARTIFACTS_DIR": str(folder)})
-    app = http.surface(with_long_texts("", has_worker_process=True, settings=settings))
+    app = http.contract_app(with_long_texts("", has_worker_process=True, settings=settings))
     return asyncio.run(ask(app, "POST", f"{TASKS}/c/result", [body], bearer("dev-token")))
 
 
@@ -204,7 +204,7 @@ def test_s5_a_large_content_that_is_no_base64_is_refused_with_its_position(tmp_p
 @measured
 def test_a_large_content_holds_up_no_other_client() -> None:
     async def asked() -> LongestHold:
-        app = http.surface(with_long_texts("", has_worker_process=True))
+        app = http.contract_app(with_long_texts("", has_worker_process=True))
         await decode_large(b'{"commands":[%b]}' % (b" " * MEBIBYTE), bodies.CLAIM)  # starts the process
         body = b'{"status":"COMPLETED","result":{},"artifacts":[{"contentBase64":"%b"}]}' % (b"YWJj" * 4_000_000)
         async with LongestHold() as longest:
@@ -245,7 +245,7 @@ async def at_once(asked: tuple[str, str, bytes], text: str, monkeypatch: pytest.
         patched.setattr(long_texts, "LONG", sys.maxsize)
         patched.setattr(rendering, "LONG", sys.maxsize)
         method, path, body = asked
-        return await ask(http.surface(with_long_texts(text)), method, path, [body], bearer("dev-token"))
+        return await ask(http.contract_app(with_long_texts(text)), method, path, [body], bearer("dev-token"))
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
@@ -255,7 +255,7 @@ def test_a_reply_with_long_texts_is_written_in_slices(call: str, text: str, monk
     method, path, body = LONG_REPLIES[call]
 
     async def asked() -> tuple[Answer, Answer, LongestHold]:
-        app = http.surface(with_long_texts(text))
+        app = http.contract_app(with_long_texts(text))
         async with LongestHold() as longest:
             given = await ask(app, method, path, [body], bearer("dev-token"))
         return given, await at_once(LONG_REPLIES[call], text, monkeypatch), longest
@@ -268,7 +268,7 @@ def test_a_reply_with_long_texts_is_written_in_slices(call: str, text: str, monk
 def test_a_reply_that_is_written_in_slices_is_that_of_one_instant() -> None:
     async def asked() -> tuple[list[Answer], list[str]]:
         runtime = with_long_texts(TEXTS["ascii"])
-        app, task, zone = http.surface(runtime), runtime.broker.get("a"), runtime.config.settings.timezone
+        app, task, zone = http.contract_app(runtime), runtime.broker.get("a"), runtime.config.settings.timezone
         expected = [rendering.task(task, zone)]
         read = asyncio.create_task(ask(app, "GET", f"{TASKS}/a", [], bearer("dev-token")))
         await asyncio.sleep(0)
@@ -294,7 +294,7 @@ def test_a_large_batch_or_result_holds_up_no_other_client(monkeypatch: pytest.Mo
     async def asked() -> list[tuple[int, bool, bool]]:
         found = []
         for method, path, body in calls:
-            app = http.surface(with_long_texts("", has_worker_process=True))
+            app = http.contract_app(with_long_texts("", has_worker_process=True))
             async with LongestHold() as longest:
                 given = await ask(app, method, path, [body], bearer("dev-token"))
             expected = await at_once((method, path, body), "", monkeypatch)
@@ -329,7 +329,7 @@ def test_a_body_that_the_worker_process_cannot_decode_is_refused(
     monkeypatch.setattr(to_process, "run_sync", fail)
 
     async def refused() -> Answer:
-        app = http.surface(FakeServer(Config(has_worker_process=True), WallClock("manual", start=0)))
+        app = http.contract_app(FakeServer(Config(has_worker_process=True), WallClock("manual", start=0)))
         return await ask(app, "POST", TASKS, [SLOW["floats"]], bearer("dev-token"))
 
     answer = asyncio.run(refused())
@@ -343,7 +343,7 @@ def test_a_body_that_the_route_reads_itself_goes_to_no_worker_process(monkeypatc
 
     monkeypatch.setattr(to_process, "run_sync", fail)
     config = Config(profile="main/redis", has_worker_process=True)
-    app = http.surface(FakeServer(config, WallClock("manual", start=0)))
+    app = http.contract_app(FakeServer(config, WallClock("manual", start=0)))
     path = "/v1/codeq/admin/topics/orders"
     answer = asyncio.run(ask(app, "PUT", path, [SLOW["floats"]], bearer("dev-token")))
     assert (answer.status, answer.json) == (400, {"error": "invalid request body: http: request body too large"})

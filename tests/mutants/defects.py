@@ -302,12 +302,12 @@ def anybody_may_submit(patch: pytest.MonkeyPatch) -> None:
 
 @defect("S7.1")
 def result_forgotten(patch: pytest.MonkeyPatch) -> None:
-    def end(right: Callable[..., Record], self: Broker, checked: Any, worker: str, *, now: int) -> Record:
+    def store_result(right: Callable[..., Record], self: Broker, checked: Any, worker: str, *, now: int) -> Record:
         record = right(self, checked, worker, now=now)
         checked.task.record = None
         return record
 
-    _instead(patch, Broker, "_end", end)
+    _instead(patch, Broker, "_store_result", store_result)
 
 
 @defect("S6.8")
@@ -372,11 +372,11 @@ def notice_for_every_create(patch: pytest.MonkeyPatch) -> None:
 
 @defect("U5.1")
 def notices_not_throttled(patch: pytest.MonkeyPatch) -> None:
-    def passes_throttle(right: Callable[..., bool], self: Subscriptions, *arguments: Any, **named: Any) -> bool:
+    def start_throttle(right: Callable[..., bool], self: Subscriptions, *arguments: Any, **named: Any) -> bool:
         right(self, *arguments, **named)
         return True
 
-    _instead(patch, Subscriptions, "_passes_throttle", passes_throttle)
+    _instead(patch, Subscriptions, "_start_throttle", start_throttle)
 
 
 @defect("U2.5")
@@ -445,7 +445,7 @@ def notices_within_the_tenant(patch: pytest.MonkeyPatch) -> None:
 
     def notify(_: Callable[..., Any], self: Broker, command: str, *, now: int) -> None:
         tenant = [*self.store.tasks.values()][-1].tenant
-        all_notices = self.subscriptions.notices(command, now=now)
+        all_notices = self.subscriptions.take_notices(command, now=now)
         self._effects.extend(each for each in all_notices if self.__dict__[each.subscription_id] == tenant)
 
     _instead(patch, Broker, "subscribe", subscribe)
@@ -505,7 +505,7 @@ def due_task_ends_twice(patch: pytest.MonkeyPatch) -> None:
     def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
         history = self.store.tasks[task_id].history if task_id in self.store.tasks else []
         if any(entry.what == Event.COME_DUE for entry in history):
-            with races.unseen(self, task_id):
+            with races.overlooking(self, end=task_id):
                 return right(self, task_id, *rest, now=now, **named)
         return right(self, task_id, *rest, now=now, **named)
 
@@ -550,7 +550,7 @@ def empty_beside_another_claim(patch: pytest.MonkeyPatch) -> None:
 @defect("Z5.1")
 def results_at_once_accepted(patch: pytest.MonkeyPatch) -> None:
     def submit(right: Callable[..., Record], self: Broker, task_id: str, *rest: Any, now: int, **named: Any) -> Any:
-        with races.unseen(self, task_id if races.can_end_twice(self, task_id, now=now) else ""):
+        with races.overlooking(self, end=task_id if races.can_end_twice(self, task_id, now=now) else ""):
             return right(self, task_id, *rest, now=now, **named)
 
     _instead(patch, Broker, "submit", submit)
@@ -587,8 +587,8 @@ def refused_result_at_once_calls_back(patch: pytest.MonkeyPatch) -> None:
 def key_at_once_makes_two_tasks(patch: pytest.MonkeyPatch) -> None:
     def create(right: Callable[..., Task], self: Broker, *arguments: Any, now: int, **named: Any) -> Task:
         key = named.get("idempotency_key", "")
-        name = key if races.can_make_twice(self, key, now=now) else ""
-        with races.unseen(self, name):
+        used_now = key if races.can_make_twice(self, key, now=now) else ""
+        with races.overlooking(self, key=used_now):
             return right(self, *arguments, now=now, **named)
 
     _instead(patch, Broker, "create", create)

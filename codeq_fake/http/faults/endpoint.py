@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
@@ -23,7 +25,9 @@ from .broken_replies import BreakableReply
 from .matching import claimed_commands, idempotency_key, occasion_of
 from .task_effects import TASK_EFFECTS, affect
 
+#: The faults that hold a request up.
 _WAITS = ("delay", "hang")
+#: The races that a request meets while it is carried out. They are prepared before it, and it shows if they happened.
 _PREPARED = ("false_empty", "accept_result_twice", "undo_end", "double_create")
 _UNAVAILABLE = 503
 _TOO_MANY = 429
@@ -128,7 +132,7 @@ class _FaultyCall:
 
     def _prepare(self, kind: str) -> bool:
         """Let the request meet a race while it is carried out. Returns whether that is possible."""
-        call, name = self._call, ""
+        call = self._call
         match kind:
             case "false_empty":
                 commands = claimed_commands(self._operation, call)
@@ -136,19 +140,23 @@ class _FaultyCall:
                 return self._is_hiding
             case "accept_result_twice":
                 [task_id] = self._occasion.tasks
-                name = task_id if races.can_end_twice(call.broker, task_id, now=call.now) else ""
+                is_possible = races.can_end_twice(call.broker, task_id, now=call.now)
+                overlooking = partial(races.overlooking, call.broker, end=task_id)
             case "undo_end":
                 [task_id] = self._occasion.tasks
                 worker = call.caller.subject
-                name = task_id if races.can_undo_end(call.broker, task_id, worker=worker, now=call.now) else ""
+                is_possible = races.can_undo_end(call.broker, task_id, worker=worker, now=call.now)
+                overlooking = partial(races.overlooking, call.broker, end=task_id)
             case _:
                 key = idempotency_key(self._operation, call)
-                name = key if races.can_make_twice(call.broker, key, now=call.now) else ""
-        if name:
-            self._handler = partial(_unseeing, self._handler, name)
-        return bool(name)
+                is_possible = races.can_make_twice(call.broker, key, now=call.now)
+                overlooking = partial(races.overlooking, call.broker, key=key)
+        if is_possible:
+            self._handler = partial(_handled_within, self._handler, overlooking)
+        return is_possible
 
     async def _hold(self, fault: Fault) -> None:
+        """Hold the request up, and then use the present state. Raises Injected if its client or its state is gone."""
         self._record(fault)
         until = self._call.now + fault.rule.duration if fault.rule.do == "delay" else None
         gone = partial(hang_up, self._receive)
@@ -160,7 +168,10 @@ class _FaultyCall:
         self._call.refresh_from(self._runtime)
 
     def _give_up(self, fault: Fault) -> None:
-        """The request was refused or its client is gone: this fault did not happen."""
+        """The request was refused or its client is gone: this fault did not happen.
+
+        A prepared duplicate id (Z4) is removed. If a claim has met it meanwhile, the fault did happen.
+        """
         happened = False
         if fault.rule.do == "false_empty" and self._is_hiding:
             commands = claimed_commands(self._operation, self._call)
@@ -168,7 +179,7 @@ class _FaultyCall:
         self._record(fault, happened=happened)
 
     def _record(self, fault: Fault, *, happened: bool = True) -> None:
-        """Record that a fault has happened, or that it could not."""
+        """Record that a fault has happened. If it could not, its rule may fire on another request instead."""
         self._due.remove(fault)
         if happened:
             self._call.faults += (fault.rule.do,)
@@ -205,7 +216,9 @@ def _skewed(handler: AnyHandler, skew: int, call: Call) -> Reply | Wait | Slices
     return answer._replace(attempt=lambda now: attempt(now + skew), next_chance=at_once)
 
 
-def _unseeing(handler: AnyHandler, name: str, call: Call) -> Reply | Wait | Slices[Reply]:
-    """Handle a request that does not see the end of the task `name`, or the first use of the key `name`."""
-    with races.unseen(call.broker, name):
+def _handled_within(
+    handler: AnyHandler, overlooking: Callable[[], AbstractContextManager[None]], call: Call
+) -> Reply | Wait | Slices[Reply]:
+    """Handle a request that overlooks the end of a task or the first use of a key (`races.overlooking`)."""
+    with overlooking():
         return handler(call)

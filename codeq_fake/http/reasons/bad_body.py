@@ -114,7 +114,7 @@ def _name(value: object) -> str:
 
 
 def _missing(value: _Object, operation: str) -> str:
-    """Which field that the operation needs is not there, or empty."""
+    """The complaint about the first field that the operation needs and that is missing or empty; "" without one."""
     given = {fold(name): member for name, member in value if member is not None}
     needed: Sequence[str] = _NEEDED.get(operation, ())
     for name in needed:

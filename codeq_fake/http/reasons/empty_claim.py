@@ -53,7 +53,7 @@ def _queue_of(broker: Broker, command: str, tenant: str, *, now: int) -> str:
 
 
 def _instead(broker: Broker, command: str, tenant: str) -> Iterator[str]:
-    """What is ready under a similar name, or for another tenant."""
+    """What is ready instead: under a similar name, or for another tenant."""
     wanted = queue_name(command)
     for (other_tenant, name), queue in islice(broker.store.queues.items(), _SEARCHED):
         if (other_tenant == tenant) == (name == wanted) or not (ready := queue.ready_count()):
