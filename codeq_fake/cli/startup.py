@@ -232,7 +232,6 @@ def without_typos(environ: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _options() -> frozenset[str]:
-    """The variables of the options of all commands."""
-    root = click.get_current_context().find_root().command
-    commands = root.commands.values() if isinstance(root, click.Group) else (root,)
-    return frozenset(str(option.envvar) for command in commands for option in command.params if option.envvar)
+    """The variables of the options of this command, and of those for a fake that is running."""
+    options = click.get_current_context().command.params
+    return frozenset(str(option.envvar) for option in options if option.envvar) | {"CODEQ_BASE_URL"}

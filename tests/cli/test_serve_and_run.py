@@ -11,6 +11,7 @@ import sys
 from threading import Timer
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -450,7 +451,7 @@ def test_the_version_is_told() -> None:
     assert run_process("--version").stdout == f"codeq-fake, version {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [(), *((name,) for name in main.commands)])
+@pytest.mark.parametrize("command", [(), *((name,) for name in main.list_commands(click.Context(main)))])
 @pytest.mark.parametrize(("columns", "widest"), [("72", 72), ("200", 110)])
 def test_each_command_explains_itself_in_lines_that_fit(
     command: Sequence[str],

@@ -23,6 +23,7 @@ from codeq_contract.cli import main as contract_main
 from codeq_fake.cli import main, tables, top
 from codeq_fake.cli.keyboard import keyboard
 from codeq_fake.cli.tables import Kind, relative, screen_table
+from codeq_fake.cli.tasks import tasks
 from codeq_fake.cli.top_screen import View
 from codeq_fake.control import task_search
 from codeq_fake.testing import FakeCodeQ
@@ -207,8 +208,7 @@ def test_the_beginning_of_an_id_is_enough_if_it_is_of_one_task(fake: FakeCodeQ) 
 
 
 def test_the_command_knows_the_states_of_a_search() -> None:
-    command = main.commands["tasks"]
-    (state,) = (option.type for option in command.params if option.name == "state")
+    (state,) = (option.type for option in tasks.params if option.name == "state")
     assert isinstance(state, click.Choice)
     assert {*state.choices} == {*task_search.STATES}
 

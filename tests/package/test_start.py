@@ -30,8 +30,9 @@ RARE = {
     "uuid",
     "yaml",
 }
-#: Modules of ours that only some requests need.
+#: Modules of ours that only some requests, or other commands, need.
 LATE = {
+    "codeq_fake.cli.control_client",
     "codeq_fake.clause_coverage.coverage",
     "codeq_fake.control.routes",
     "codeq_fake.http.redirects",
