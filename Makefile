@@ -140,9 +140,9 @@ define install_newest
 	$(NEWEST)/bin/python -m pip install --quiet --no-build-isolation --editable '.[contract]' --group dev
 endef
 
-newest: ## run the canaries and quick tests with the newest versions of all dependencies
+newest: ## run the canaries, the plugin's and the quick tests with the newest versions of all dependencies
 	$(install_newest)
-	$(NEWEST)/bin/python -m pytest $(SIDE_BY_SIDE) $(CANARIES)
+	$(NEWEST)/bin/python -m pytest $(SIDE_BY_SIDE) $(CANARIES) tests/plugin
 	$(NEWEST)/bin/python -m pytest $(QUICK)
 
 lock: ## renew the versions in constraints.txt

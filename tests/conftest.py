@@ -40,6 +40,7 @@ FIXTURES = MappingProxyType(
     {
         "chromium": "browser",
         "codeq_server": "port",
+        "pytester": "slow",
         **dict.fromkeys(("built", "built_client", "installed", "installed_client"), "process"),
     }
 )
