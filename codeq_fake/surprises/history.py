@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codeq_fake.core.commands import BUILT_IN_COMMANDS, queue_name
+from codeq_fake.core.task import ENDED
 from codeq_fake.core.times import SECOND
 from codeq_fake.journal import Request, TouchedTask
 
@@ -50,9 +51,10 @@ class History:
             case "heartbeat" | "abandon" | "nack":
                 for lease, task in self.claimed(request.tasks):
                     lease.task = task
-            case "submit":
+            case "submit" | "submit_batch":
                 for task in request.tasks:
-                    self.leases.pop(task.id, None)
+                    if task.state in ENDED:
+                        self.leases.pop(task.id, None)
             case "subscribe":
                 self.subscribed |= queues_in(request, "eventTypes")
             case _:

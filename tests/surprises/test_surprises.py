@@ -93,6 +93,12 @@ def abandon_and_come_late(http: httpx.Client) -> None:
     let_it_run_out(http, commands=["B"])
 
 
+def end_together_and_come_late(http: httpx.Client) -> None:
+    submit_together(http, claimed(http))
+    http.post("/_fake/clock/advance", json={"seconds": 121})
+    assert http.post(f"{TASKS}/claim", json={"commands": ["A"]}).status_code == 204
+
+
 def another_tenant_comes(http: httpx.Client) -> None:
     claimed(http)
     http.post("/_fake/clock/advance", json={"seconds": 121})
@@ -172,6 +178,7 @@ NOT_SHOWN: list[Traffic] = [
     ("one queue", lambda http: http.get("/v1/codeq/admin/queues/A")),
     ("another queue", abandon_and_come_late),
     ("another tenant", another_tenant_comes),
+    ("ended in a batch", end_together_and_come_late),
     ("not run out yet", lambda http: http.post(f"{TASKS}/claim", json={"commands": [f"A{claimed(http)}"]})),
     ("due at once", lambda http: subscribe_then_create(http, delaySeconds=0)),
     ("another subscription", lambda http: subscribe_then_create(http, command="B", delaySeconds=60)),
@@ -199,13 +206,23 @@ def test_other_clients_are_not_reported(traffic: Traffic) -> None:
         assert fake.surprises == []
 
 
-def test_a_task_is_forgotten_when_it_ends() -> None:
+@pytest.mark.parametrize("submit", ["submit", "submit_batch"])
+def test_a_task_is_forgotten_when_it_ends(submit: str) -> None:
     task = TouchedTask("x", "A", State.LEASED, lease_until=1, max_attempts=5, has_webhook=True)
+    ended = task._replace(state=State.COMPLETED, lease_until=0)
     history, kept = History(), []
-    for n, operation in enumerate(["create", "claim", "submit"]):
-        history.add(Request(n, 0, "POST", TASKS, "w", b"", 200, b"", operation, (task,)))
+    for n, (operation, left) in enumerate([("create", task), ("claim", task), (submit, ended)]):
+        history.add(Request(n, 0, "POST", TASKS, "w", b"", 200, b"", operation, (left,)))
         kept.append(len(history.leases))
     assert kept == [0, 1, 0]
+
+
+def test_a_task_that_a_batch_leaves_as_it_was_is_still_known() -> None:
+    task = TouchedTask("x", "A", State.LEASED, lease_until=1, max_attempts=5, has_webhook=True)
+    history = History()
+    for n, operation in enumerate(["claim", "submit_batch"]):
+        history.add(Request(n, 0, "POST", TASKS, "w", b"", 200, b"", operation, (task,)))
+    assert "x" in history.leases
 
 
 def test_a_restored_task_is_known_from_its_claim() -> None:
