@@ -156,6 +156,7 @@ class Journal(Generic[EntryT]):
 
     def __init__(self, size: int = DEFAULT_SIZE, most_bytes: int = DEFAULT_BYTES) -> None:
         self.entries: deque[EntryT] = deque()
+        #: How many entries there were so far: the number of the latest.
         self.count = 0
         #: About how many bytes the entries take.
         self.weight = 0

@@ -27,7 +27,7 @@ def authenticate_claims(
     if audience not in audiences:
         raise Unauthenticated(f"invalid audience: [{' '.join(audiences)}]")
     if claims.get("exp") == 0:
-        # To the library it is no time. The server itself takes it for one that is over.
+        # The library takes 0 for no time, the server itself for one that is over.
         raise Unauthenticated("token expired")
     subject = _text(claims, "sub")
     caller = Caller(

@@ -175,7 +175,7 @@ def _has_json(claims: Mapping[Any, Any]) -> bool:
 
 
 def _check_key(parsed: jwt.Jwt) -> None:
-    """Refuse a JWT that names another key than that of all identities (A4)."""
+    """Refuse a JWT that names another key than `_KEY_ID`, as a server does that has no other key (A4)."""
     key_id = parsed.key_id()
     if key_id != _KEY_ID:
         raise jwt.unverifiable(f"key {key_id} not found in JWKS")

@@ -126,7 +126,7 @@ class Keys:
             # Keys expire rarely, so that no pause is needed: a test that moves the clock does not wait. If this fetch
             # fails, the next one waits.
             self._stale_at = -FOREVER
-        elif 0 < (pause := self._next_at - loop.time()) <= INTERVAL:  # a longer one is that of a loop with another time
+        elif 0 < (pause := self._next_at - loop.time()) <= INTERVAL:  # a longer one comes from a loop with another time
             await asyncio.sleep(pause)
         try:
             keys = read_keys(_read_document(await self._fetch(self._auth.url, self._auth.timeout)))
@@ -255,8 +255,8 @@ async def _answer(target: httpx.URL, addresses: Sequence[str], app: ASGIApp | No
     """The answer of an application, or of the first of these addresses that accepts a connection; without its body."""
     import httpx  # noqa: PLC0415 - as above
 
-    # Without the proxies of the environment: a JWKS server is on this machine or in this network. Not compressed, since
-    # a small answer can be large then. The time is that of the whole fetch.
+    # Without the proxies of the environment: a JWKS server is on this machine or in this network. Not compressed: a
+    # small answer could become a large document. Without a timeout: `fetch_url` has one for the whole fetch.
     headers = {"Host": target.netloc.decode("ascii"), "Accept-Encoding": "identity"}
     extensions = {"sni_hostname": target.raw_host.decode("ascii")}
     transport = None if app is None else httpx.ASGITransport(app, raise_app_exceptions=False)

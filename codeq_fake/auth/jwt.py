@@ -115,6 +115,7 @@ def _read_object(data: bytes, part: str, target: str) -> dict[str, object]:
 
 
 def _number(literal: str) -> float:
+    """A number as Go reads it without a type: a double. Raises ValueError for one beyond a double's range."""
     number = float(literal)
     if not isfinite(number):
         raise ValueError(literal)

@@ -72,6 +72,7 @@ class WallClock(Clock):
         """
         async with self._advancing:
             goal = self._goal(to, by)
+            # A clock that is to stand still does so during the jump already, one that is to run does so after it.
             if mode in ("manual", "auto"):
                 self.set_mode(mode)
             try:
@@ -124,7 +125,7 @@ class WallClock(Clock):
         self._armed_for = loop, when
         # In whole milliseconds, rounded up: uvloop rounds down, would wake the clock early, and again each time.
         milliseconds = max(1, -(-(when - self.now()) // _MILLISECOND))
-        if is_frozen():
+        if is_frozen():  # a test library has stopped the clock of the loop, so that its timers do not fire
             self._alarm = _ThreadAlarm(loop, milliseconds / 1000, self._wake)
         else:
             self._alarm = loop.call_later(milliseconds / 1000, self._wake, context=no_context())

@@ -20,7 +20,7 @@ class HeadReader:
     """The head of a request, while it comes. One that parsers read in different ways is held back and read here."""
 
     def __init__(self) -> None:
-        #: What there is of it so far.
+        #: The bytes of it that have come so far.
         self.source: bytes | bytearray = b""
         #: Whether it is held back: the parser gets nothing of it before it is complete.
         self.holds = False
@@ -110,6 +110,7 @@ class OldReply:
             self._has_chunks = _CHUNKED in data
             data = self._head(data)
         elif self._has_chunks:
+            # Only the content of the chunk, without its size and what ends it.
             _, _, data = data.partition(b"\r\n")
             data = data.removesuffix(b"0\r\n\r\n").removesuffix(b"\r\n")
         self._transport.write(data)

@@ -21,7 +21,7 @@ def begin(coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop)
 
 
 class _Rest(Coroutine[Any, Any, None]):
-    """What is left of a coroutine that waits: waits for what that waits for, and then goes on with it.
+    """What is left of a coroutine that waits. It waits for the same thing, and then runs the coroutine.
 
     A class and not an `async def`: a task that is cancelled before its first step would never run the body of that, and
     the coroutine in it would not learn of the cancellation.

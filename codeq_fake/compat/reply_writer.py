@@ -13,7 +13,7 @@ class Turn:
         self._has_reply = False
 
     def begin(self) -> None:
-        """A client was read: a reply that comes up now is the first one."""
+        """Begin a turn, because data of a client has come: the next reply is the first one."""
         self._has_reply = False
 
     def take_first(self) -> bool:
@@ -45,7 +45,7 @@ class ReplyWriter:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Take the head or a part of the body."""
+        """Take the head or a part of the body. The head waits for what follows it, at most until the turn ends."""
         self._waiting.append(data)
         if len(self._waiting) == 1:
             self._loop.call_soon(self.flush)

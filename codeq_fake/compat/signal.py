@@ -25,5 +25,5 @@ def may_interrupt() -> bool:
 
 
 def _is_final(handler: Callable[..., object]) -> bool:
-    """Whether it ends the program, as that of Ctrl-C, or the test."""
+    """Whether it ends the program, like the handler of Ctrl-C, or the test."""
     return handler is signal.default_int_handler or getattr(handler, "__module__", "") == "pytest_timeout"

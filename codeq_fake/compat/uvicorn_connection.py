@@ -110,6 +110,7 @@ class Connection(RefusableConnection):
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's returns None
         """Return whether the connection stays open: the client sends no more, but may wait for replies."""
         running = self._running
+        # It may wait only with a whole request whose reply has not begun: the first byte of that shows if it has gone.
         if running is None or running.response_complete or running.response_started or self.cycle.more_body:
             return False
         if self.transport.get_extra_info("socket") is None:  # a simulated network, where nothing shows a reset
@@ -125,7 +126,7 @@ class Connection(RefusableConnection):
         heads, before = self._heads, self.latest
         head = heads.head
         if head is None and heads.source and not is_ordinary(self.headers):
-            raise NotOrdinary
+            raise NotOrdinary  # the parser stops, and uvicorn calls `send_400_response`, which reads the head again
         self._complete_scope()
         self.cycle = self._new_cycle()
         if head is not None:
@@ -152,10 +153,10 @@ class Connection(RefusableConnection):
         """Add to the scope what the head of the request says."""
         scope: Any = self.scope
         scope["method"] = self.parser.get_method().decode()
-        if self._heads.source:  # the line is an ordinary one
+        if self._heads.source:  # `_heads` has seen the first line: it is an ordinary one, or that of a stand-in
             path, _, query = self.url.partition(b"?")
             scope["path"] = path.decode()
-        else:
+        else:  # the request came in one piece with the one before it
             target = httptools.parse_url(self.url)
             path, query = target.path, target.query or b""
             scope["path"] = unquote(path.decode())
@@ -225,8 +226,9 @@ class Connection(RefusableConnection):
         For a head all of its time counts, for a body the time since its last byte, and its rate: it may be large. No
         timer for each request tells this, since to set one costs more than a tick.
         """
-        # What the client has to send next. If this is the same object as at the last tick, it has made no progress: a
-        # new head has a new scope, and each part of a body makes a new `_unparsed`.
+        # An object that is another one as soon as the client makes progress, None if we are the one to act. It is the
+        # connection before a request begins, the scope in a head, `_unparsed` in a body (it is empty, and a new object
+        # after each part), and the latest request after its reply.
         awaited: object = None
         latest, limits = self.latest, self._admission.limits
         limit = limits.head_seconds
@@ -244,6 +246,7 @@ class Connection(RefusableConnection):
             self._awaited, self._idle_ticks = awaited, 0
             return
         self._idle_ticks += 1
+        # Who has sent a part of a request is told why. An idle connection is just closed.
         if self._idle_ticks >= limit and self._is_partial and awaited is not latest:
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, f"the request was not complete after {limit} s")
         elif self._idle_ticks >= limit and not self.transport.is_closing():

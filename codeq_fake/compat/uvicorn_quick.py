@@ -88,7 +88,7 @@ class _Server(uvicorn.Server):
         self._look_after_connections()
 
     def _look_after_connections(self) -> None:
-        """Refuse clients that do not go on, and log how many connections were refused."""
+        """Refuse clients that make no progress, and log how many connections were beyond the limit."""
         for connection in list(self.server_state.connections):
             connection.tick()  # type: ignore[union-attr]  # all of them are ours
         admission = self._admission
@@ -137,7 +137,7 @@ class _Server(uvicorn.Server):
 
 
 class _InOrder(dict[Connection, None]):
-    """Connections in the order in which they came. A set has them in that of their addresses, another in each run."""
+    """Connections in the order in which they came. The order of a set would be another one in each run."""
 
     def add(self, connection: Connection) -> None:
         """Add a connection."""

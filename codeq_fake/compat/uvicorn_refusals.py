@@ -86,7 +86,7 @@ class RefusableConnection(HttpToolsProtocol):
 
     def _turn_away(self) -> None:
         """Refuse a connection that is beyond the limit: with the reason if not too many get one, else by a reset."""
-        self.connections.discard(self)
+        self.connections.discard(self)  # or it would count itself, and `tick` would look after it
         admission = self._admission
         admission.refused += 1
         if len(admission.turned_away) < _MOST_TURNED_AWAY:

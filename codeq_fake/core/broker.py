@@ -71,6 +71,7 @@ class Broker:
         )
         self.topics = Topics()
         store = profile.store
+        # The reaper's latest tick up to now.
         start = now if reaper_phase is None else now - (now - reaper_phase) % (store.reaper_interval or 1)
         self.reaper: Reaper | None = None
         if store.reaper_interval:
@@ -253,6 +254,7 @@ class Broker:
         task = self._task_held_by(task_id, worker)
         queue = self.store.queue_for(task)
         queue.in_progress.pop(task.id, None)
+        # A task whose lease was refused is still in its pending list (K11).
         if task.state is State.UNLEASED:
             queue.remove(task)
         outcome = self.requeueing.give_back(
@@ -339,7 +341,7 @@ class Broker:
     def start_callback(self, task: Task, record: Record, *, lists_artifacts: bool = False, now: int) -> None:
         """Make the first try of a result callback due (W1).
 
-        If it `lists_artifacts`, no artifacts are an empty list and not null (G5).
+        If there are no artifacts, it has an empty list if it `lists_artifacts`, else null (G5).
         """
         callback = CallbackDue(
             delivery_id=self.callbacks.next_id,

@@ -108,7 +108,7 @@ def _text(value: object) -> object:
 
 
 def _integer(bits: int) -> Callable[[object], object]:
-    # Go's 64 bits include the sign. The bits of an instant are those of its distance from the epoch, on either side.
+    # Go's 64 bits include the sign. An instant, which may be before the epoch, has a sign besides its 68 bits.
     beyond = 1 << (bits if bits == _INTEGER_BITS else bits - 1)
 
     def load(value: object) -> object:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-#: The most values of one part: so many fill a dict of Python's, and the next one would double it.
+#: The most values of one part. A dict of Python is full then: one more value would double its memory.
 _MOST = 340
 
 

@@ -70,6 +70,7 @@ class Store(NamedTuple):
             return now
         end = (now + max(ttl - ttl % SECOND, SECOND)) // MILLISECOND
         if self.whole_seconds:
+            # To the nearest second; half a second is rounded down.
             end = (end + 499) // _SECOND_MS * _SECOND_MS
         return end * MILLISECOND
 

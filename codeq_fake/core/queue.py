@@ -67,7 +67,7 @@ class Queue:
         self._store = store
         #: Tells a reader that still needs the pending lists as they are now.
         self._watch = watch
-        #: As in `frozen_items`.
+        #: See `frozen_items`: the latest reading that does not need it any more.
         self.shown_in = watch.reading
         #: Called after each change by which a claim could find more than before.
         self._on_change = on_change
@@ -77,7 +77,7 @@ class Queue:
         self.delayed: dict[str, Task] = {}
         self.in_progress: dict[str, Task] = {}
         self.dead: dict[str, Task] = {}
-        #: How many delayed tasks more there are than the server counts (P6).
+        #: How many more delayed tasks there are than the server counts (P6); negative if it counts more (P8).
         self.unseen_delays = 0
         self.leftovers: Leftovers | None = None
         self.delays = DueHeap(self.delayed, _visible_at)
@@ -149,6 +149,7 @@ class Queue:
         this_second = floor_to_second(now)
         delays = self.delays
         if self.leftovers is not None:
+            # From now on the server does not count them either.
             self.unseen_delays += self.leftovers.drop_due(this_second)
         while limit and (first := delays.first()) is not None and first[0] <= this_second:
             task = delays.find(delays.pop())

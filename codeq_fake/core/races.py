@@ -14,7 +14,7 @@ from .queue import Queue
 from .task import Event, State, Task
 from .times import MILLISECOND
 
-#: Calls whose effects are no further apart count as sent at the same moment. A server's steps take as long.
+#: Two calls count as sent at the same moment if their effects are no further apart (ns): a server's steps take as long.
 _SAME_MOMENT = 5 * MILLISECOND
 _FINISHED = (State.COMPLETED, State.FAILED)
 

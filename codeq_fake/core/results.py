@@ -12,10 +12,10 @@ from .commands import is_blank
 from .effects import ArtifactStored
 from .task import Artifact, Event, Status, Task
 
-#: The folder of all files, in that of the artifacts.
+#: The folder in which all files are, below the folder of the settings.
 _RESULTS = "results"
 
-#: Of a file or folder, in bytes.
+#: The longest name of a file or folder, in bytes.
 _LONGEST_NAME = 255
 
 

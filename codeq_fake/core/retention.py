@@ -94,7 +94,7 @@ class EntryIndex:
         return len(entries)
 
     def _first(self, most: int, *, latest: int) -> Slices[list[Entry]]:
-        """The first entries, at most so many and none after the second `latest`."""
+        """The first `most` entries, but none that is later than the second `latest` (s since the epoch)."""
         entries = [entry for entry in self.stale if entry[0] <= latest]
         # The first `most` entries belong to the first `most` tasks, since the first of a task is its creation.
         for tasks in batches(list(islice(self._store.tasks.values(), most))):

@@ -102,6 +102,7 @@ def begin_dump(broker: Broker) -> dict[str, Any]:
 def _parts(broker: Broker, tasks: Iterator[dict[str, Any]], pending: Iterator[Iterator[str]]) -> dict[str, Any]:
     """The members of a saved state, with iterators of the tasks and of the pending lists, which may be long."""
     counters, subscriptions = broker.counters, broker.subscriptions
+    # Of what can change before it is read, the present values.
     subscribed = [(one, one.expires_at, one.throttled_until) for one in subscriptions.by_id.values()]
     delivered = [(one.callback, one.due_at) for one in broker.callbacks.deliveries.values()]
     dump_delivery = codec(Delivery).dump
@@ -206,7 +207,7 @@ def _with_new_parts(broker: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def restore(broker: Broker, state: BrokerState) -> Slices[None]:
-    """Fill a new broker with a state. A callback whose try was under way is tried again."""
+    """Fill a new broker with a state that `load` has checked. A callback whose try was under way is tried again."""
     store, counters = broker.store, broker.counters
     _restore_embedded(broker, state)
     for task in state["tasks"]:
@@ -229,7 +230,7 @@ def restore(broker: Broker, state: BrokerState) -> Slices[None]:
     broker.requeueing.repaired.update({(tenant, name): at for tenant, name, at in state["repaired"]})
     for delivery in state["deliveries"]:
         if not (delivery.callback.artifacts or broker.profile.version.batch_calls_back):
-            # Older releases saved no artifacts as an empty list.
+            # Older releases saved an empty list where the callback says null.
             delivery.callback = replace(delivery.callback, artifacts=None)
         broker.callbacks.deliveries[delivery.callback.delivery_id] = delivery
         broker.callbacks.schedule(delivery, delivery.due_at)

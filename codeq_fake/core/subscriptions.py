@@ -78,7 +78,8 @@ class Subscriptions:
         notices = [*self._in_turn(command, fanout, groups, now=now)]
         if not self._store.has_ttl:
             return notices
-        # The store refuses an interval that is negative as a Go duration, and with it the question for all (U5).
+        # The store refuses an interval that is negative as a Go duration. Then the server sends no notice at all (U5),
+        # although throttles have started and turns have moved on.
         asked = (*fanout, *(members[0] for members in groups))
         return () if any(seconds(each.interval) < 0 for each in asked) else notices
 

@@ -43,7 +43,7 @@ class Endpoint:
         self._operation = operation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, policy: Policy | None = None) -> None:
-        """Answer one request."""
+        """Answer one request. A `policy` decides how it is carried out; by default its handler is called."""
         runtime, operation = self._runtime, self._operation
         call = Call.of(runtime, scope)
         rejected = ""

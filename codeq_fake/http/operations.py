@@ -25,9 +25,10 @@ Right = Literal["anyone", "producer", "worker", "reader", "admin"]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One route. `body` are the fields of its body, None if it reads none. `scope` is that of a worker's token (A5).
+    """One route. `right` says who may call it (A5 to A8), and `scope` what a worker's token needs for it (A5).
 
-    `limit` is the rate limit's scope and operation (L1).
+    `body` has the fields of its body, None if it reads none. `limit` is the scope of its rate limit, and the name under
+    which refusals are counted (L1).
     """
 
     name: str

@@ -54,6 +54,7 @@ def _location(scope: Scope) -> str:
     if origin:
         scheme = origin["scheme"].decode().lower()
         return f"{scheme}{_authority(origin['authority'])}{'' if path.startswith('/') else '/'}{path}{query}"
+    # Go takes a path that does not begin with a slash, as a prefix may make it, as relative to its own folder.
     path = posixpath.join(posixpath.dirname(path), path)
     # A slash that is still there stays.
     return f"{posixpath.normpath(path)}{'/' * path.endswith('/')}{query}"

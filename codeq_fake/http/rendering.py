@@ -23,7 +23,7 @@ _SHOWN_STATE = {
 
 
 def task(shown: Task, zone: ZoneInfo, long: LongTexts | None = None) -> str:
-    """A task as JSON (R23), without fields that are empty or 0. Its texts that are `long` are written later."""
+    """A task as JSON (R23), without fields that are empty or 0. Long texts go to `long`, to be written later."""
     quoted = literal if long is None else long.literal
     created_at = rfc3339_nano(shown.created_at, zone)
     updated_at = created_at if shown.updated_at == shown.created_at else rfc3339_nano(shown.updated_at, zone)
@@ -78,7 +78,7 @@ def _text(name: str, value: str, quoted: Quoted = literal) -> str:
 
 
 def record(shown: Record, zone: ZoneInfo, long: LongTexts | None = None) -> str:
-    """A stored result (S2), without an empty `result`. Its texts that are `long` are written later."""
+    """A stored result (S2), without an empty `result`. Long texts go to `long`, to be written later."""
     quoted = literal if long is None else long.literal
     text = f'{{"taskId":{literal(shown.task_id)},"status":"{shown.status}"'
     if shown.result is not None and shown.result != "{}":

@@ -37,7 +37,7 @@ class Reply(NamedTuple):
 
 
 def at_once() -> int:
-    """Each attempt of a `Wait` has a chance."""
+    """The `next_chance` of a `Wait` whose attempts may all find something: at once."""
     return 0
 
 

@@ -145,11 +145,11 @@ class _UnknownPath:
         from .redirects import redirect  # noqa: PLC0415 - slow, and most clients know the paths
 
         call = Call.of(self._runtime, scope)
-        own = replies.OPTIONS if _asks_for_options(scope) else redirect(scope, call.broker.profile.version)
-        reply = own or replies.NOT_FOUND
+        early = replies.OPTIONS if _asks_for_options(scope) else redirect(scope, call.broker.profile.version)
+        reply = early or replies.NOT_FOUND
         add_to_journal(self._runtime, scope, call, reply)
-        # R20: what the router does not answer has no id.
-        request_id = call.request_id if own is None else None
+        # R20: what Go's server or its router answers early, before any code of CodeQ runs, has no id.
+        request_id = call.request_id if early is None else None
         await replies.send_reply(send, reply, request_id, with_body=scope["method"] != "HEAD")
 
 

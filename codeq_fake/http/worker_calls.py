@@ -22,11 +22,12 @@ from .request import Call
 
 
 def claim(call: Call, most: float = MOST_COMMANDS) -> Wait:
-    """R3: claim a task of at most so many commands, and wait for one if the request says so (K1 to K9)."""
+    """R3: claim a task, and wait for one if the request says so (K1 to K9). It may name at most `most` commands."""
     fields = call.decode(bodies.CLAIM)
     commands, caller = fields.get("commands", ()), call.caller
     bodies.check_commands(commands, most)
     seconds = min(fields.get("waitSeconds", 0), LONGEST_CLAIM_WAIT)
+    # Of a claim that does not wait it is `call.now`: its one try is not the last one of a long poll (Q1).
     deadline = call.now + seconds * SECOND
 
     def attempt(now: int) -> Reply | None:

@@ -228,7 +228,8 @@ class FakeServer:
         """Replace the state by what `fill` puts into a new broker of this profile, at the instant `now` (ns).
 
         A manual or auto clock is set to `now`; a real clock is only set forward. Overdue callbacks are sent. All is
-        replaced at once, at the end. If `fill` raises, nothing has changed.
+        replaced at once, at the end. If `fill` raises, nothing has changed. It is called again, with another broker, if
+        a reset comes in a pause.
         """
         while True:
             before = self.config

@@ -77,6 +77,7 @@ class SendingQueue(Generic[T]):
         return items
 
     def _give_turn(self, receiver: str) -> None:
+        """Give a receiver a turn after all others, if it may have one. It keeps one that it has already."""
         if receiver in self._waiting and self._under_way[receiver] < self._most_of_one:
             self._turns.setdefault(receiver)
 

@@ -29,7 +29,7 @@ class _Waiter(Generic[T]):
 
     async def wait(self, gone: Callable[[], Awaitable[None]], *, if_gone: T) -> T:
         """Wait for the result. It is `if_gone` when `gone` returns first."""
-        # A task, not a callback of one: `let_tasks_run` sees tasks only, and this one is about to end the wait.
+        # A task, not a callback: `let_tasks_run` waits for tasks only, and this one may be about to end the wait.
         client = asyncio.create_task(self._end_when(gone, if_gone))
         try:
             return await self.result
@@ -155,7 +155,10 @@ class Waiters:
             poll.look_again()
 
     async def hold(self, fault: int, *, until: int | None, gone: Callable[[], Awaitable[None]]) -> bool:
-        """Hold a request up until an instant (ns) or `release_held`. Returns whether the client is still there."""
+        """Hold a request up until an instant (ns; None: for ever), or until `release_held` is called with its fault.
+
+        Returns whether the client is still there.
+        """
         if until is not None:
             until = min(until, END_OF_TIME)
             if until <= self._clock.now():
@@ -194,7 +197,7 @@ class Waiters:
                 waiter.timer = clock.call_at(now + waiter.timer.when - before, partial(waiter.end, None))
 
     def release_held(self, fault: int | None = None) -> None:
-        """Let the requests go on that this fault holds up, or all held requests."""
+        """Let held requests go on: those that this fault holds up, or all if it is None."""
         for waiter, holder in list(self._held.items()):
             if fault in (None, holder):
                 waiter.end(True)  # noqa: FBT003 - as above

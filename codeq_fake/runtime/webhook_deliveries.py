@@ -106,7 +106,7 @@ class Deliveries:
         waiting = [sending for sending, is_hanging in self._under_way.items() if not is_hanging]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=PATIENCE)
-            self._under_way.update(dict.fromkeys(late, True))
+            self._under_way.update(dict.fromkeys(late, True))  # they hang: the next call does not wait for them
         elif self._queue.has_next:
             await asyncio.sleep(0)
         else:
@@ -237,7 +237,7 @@ class Deliveries:
         return self._composer.notice(due, now=now)
 
     async def _send_with_faults(self, delivery: _Delivery, entry: Callback) -> Outcome:
-        """Send one try, with the faults that came on it."""
+        """Send one try, with the faults that came on it. If it is sent twice, the first outcome counts."""
         rules = delivery.faults
         kinds = tuple(rule.do for rule in rules)
         skew = sum(rule.duration for rule in rules if rule.do == "clock_skew")

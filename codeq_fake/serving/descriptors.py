@@ -52,7 +52,10 @@ def limits(
     head_seconds: int | None = None,
     body_rate: int | None = None,
 ) -> Limits:
-    """The limits of a server, as wanted or by default, but no more connections than the `callbacks` leave."""
+    """The limits of a server: the given ones, else the defaults.
+
+    It may have no more connections than there are descriptors, after those that so many `callbacks` need.
+    """
     default, available = Limits(), limit()
     backlog = max(1, min(default.backlog, available // 8))
     room = max(1, available - callbacks - backlog - _RESERVE)

@@ -72,6 +72,7 @@ class Transport:
             if not allowed:
                 # Connect to the checked addresses: a second lookup could return others.
                 addresses = await self._guard.addresses(host)
+            # A proxy looks the host up itself: so only for a host that the user allows at any address.
             proxied = allowed and not is_loopback(host)
             tls = self._tls if url.scheme == "https" else self._no_tls
             client = httpx.AsyncClient(verify=tls, trust_env=proxied, timeout=None)  # noqa: S113 - see above

@@ -54,6 +54,7 @@ def _assign(kind: Kind, held: Any, value: Value) -> Any:  # noqa: ANN401 - depen
     if isinstance(kind, LIST_OF):
         if not isinstance(value, list | None):
             raise BadBody
+        # Go decodes into the items that are there. An empty list or null gets new ones.
         items = held.items if held and value else []
         for index, item in enumerate(value or ()):
             if index == len(items):

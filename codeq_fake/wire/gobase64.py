@@ -25,8 +25,8 @@ class IllegalBase64(ValueError):
 def decode(text: str) -> bytes:
     """Decode the content of an artifact (S5): standard alphabet, optional padding, line breaks ignored.
 
-    The server pads the text to a multiple of four characters, and counts line breaks. So text with line breaks is valid
-    only if its padding is still right. Raises IllegalBase64.
+    The server pads the text to a multiple of four characters, line breaks included. So text with line breaks is valid
+    only if its padding is right without them, too. Raises IllegalBase64.
     """
     data = text.encode()
     data += b"=" * (-len(data) % 4)

@@ -88,7 +88,7 @@ def check_lines(head: bytes) -> None:
 
 
 def read_head(head: bytes) -> Head:
-    """Read a complete head. Raises BadHead."""
+    """Read a complete head. Raises BadHead for the first fault, in the order in which Go looks for them."""
     line, _, rest = head.partition(b"\n")
     method, target, version = _read_line(line)
     raw_path, query = _read_target(method, target)
@@ -115,7 +115,7 @@ def _read_line(line: bytes) -> tuple[str, bytes, tuple[int, int]]:
     version = _VERSION.fullmatch(protocol)
     if version is None or not _TOKEN.fullmatch(method):
         raise BadHead
-    _read_target(method.decode(), target)
+    _read_target(method.decode(), target)  # to refuse a bad one
     return method.decode(), target, (int(version[1]), int(version[2]))
 
 

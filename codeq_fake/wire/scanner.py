@@ -105,6 +105,7 @@ class _Scanner:
         return Number(match[0]), True
 
     def _start_container(self, char: str) -> tuple[Value, bool]:
+        """As `_start`, at a bracket. Only an empty container is complete; any other one stays open for its items."""
         if len(self._open) == MAX_DEPTH:
             raise BadBody
         container: list[Value] | Members = [] if char == "[" else Members([])

@@ -46,7 +46,7 @@ class Struct:
     folded: Mapping[str, str] = field(init=False)
     """The folded names, for comparison, and the names."""
     plain: Mapping[str, type] = field(init=False)
-    """The fields whose values are those of Python's JSON, and their Python types."""
+    """The STRING and INT fields, and the types of their values when Python has read them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folded", {fold(name): name for name in self.fields})

@@ -42,6 +42,7 @@ def decode_strictly(body: bytes, struct: StrictStruct) -> dict[str, Any]:
         next_end = _end_of_value(text, end)
     except _NoValue:
         return bind(value, struct.body)
+    # Go decodes a second value, too: an error in that comes first.
     _check(scan(body[end:next_end]), _NO_FIELDS)
     raise StrictError("only one JSON object is allowed")
 
@@ -169,6 +170,7 @@ def _name(text: str, at: int) -> int:
 
 
 def _end_of_string(text: str, at: int) -> int:
+    """The position behind a string, from that of its first character. Raises StrictError."""
     while True:
         char = _char(text, at)
         at += 1
@@ -181,6 +183,7 @@ def _end_of_string(text: str, at: int) -> int:
 
 
 def _end_of_escape(text: str, at: int) -> int:
+    """The position behind an escape, from that behind its backslash. Raises StrictError."""
     char = _char(text, at)
     if char in '"\\/bfnrt':
         return at + 1
@@ -193,6 +196,7 @@ def _end_of_escape(text: str, at: int) -> int:
 
 
 def _end_of_literal(text: str, at: int, literal: str) -> int:
+    """The position behind `true`, `false` or `null`, of which the first character has been seen. Raises StrictError."""
     for wanted in literal[1:]:
         at += 1
         if _char(text, at) != wanted:

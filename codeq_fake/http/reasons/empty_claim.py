@@ -14,7 +14,7 @@ from codeq_fake.core.times import SECOND
 #: tasks claim all the time.
 _EXPLAINED = 3
 _SEARCHED = 50
-#: Names of which more than this part is equal may be meant for each other. Both begin with so many equal characters.
+#: A name may be a typo of another if more than this share of them is equal, and so many characters at their beginning.
 _SIMILAR = 0.8
 _BEGINNING = 3
 #: The most characters of names that are compared: the time that this takes grows with their square.
