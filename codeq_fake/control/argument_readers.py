@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
@@ -45,12 +44,9 @@ async def body(
         if size > largest:
             raise BadRequestError(f"the body of this control call has at most {largest} bytes")
         parts.append(part)
-    text = b"".join(parts)
-    del parts  # a state has up to 256 MiB, which is not needed twice
-    if is_shaped and len(text) > LONG:
-        await asyncio.sleep(0)  # to join so many parts takes a while, too
-        return await in_slices(shaped_object(text, names))
-    return json_object(text, names, parse_float=parse_float, is_shaped=is_shaped)
+    if is_shaped and size > LONG:
+        return await in_slices(shaped_object(parts, names))
+    return json_object(b"".join(parts), names, parse_float=parse_float, is_shaped=is_shaped)
 
 
 def json_object(
@@ -67,8 +63,8 @@ def json_object(
     return _members(body, names)
 
 
-def shaped_object(text: bytes, names: Collection[str]) -> Slices[dict[str, Any]]:
-    """As `json_object` with `is_shaped`, in slices, for a long text."""
+def shaped_object(text: bytes | list[bytes], names: Collection[str]) -> Slices[dict[str, Any]]:
+    """As `json_object` with `is_shaped`, in slices, for a long text or its parts, which are removed from the list."""
     try:
         value = yield from read_shaped_json(text)
     except BadDocumentError as error:

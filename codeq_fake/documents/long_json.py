@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from codecs import getincrementaldecoder
 from collections.abc import Generator
 from functools import cache
@@ -37,14 +38,63 @@ class JsonText(NamedTuple):
     text: str
 
 
-def read_shaped_json(text: str | bytes, *, short: int = _SHORT) -> Generator[None, None, Any]:
-    """As `read_json` of a text that `is_shaped`, in slices. Values of the length `short` are read at once."""
+class _Text:
+    """A long text in parts. As one string, 256 MiB would take a tenth of a second to join, and a while to free."""
+
+    def __init__(self, first: str = "") -> None:
+        self.parts = [first]
+        #: Where each of them begins.
+        self._starts = [0]
+        self._length = len(first)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, part: str) -> None:
+        """Add a part at the end."""
+        self.parts.append(part)
+        self._starts.append(self._length)
+        self._length += len(part)
+
+    def __getitem__(self, wanted: slice) -> str:
+        """The characters of a slice with a start and an end."""
+        at, end = wanted.start, wanted.stop
+        number = bisect_right(self._starts, at) - 1
+        start = self._starts[number]
+        found = self.parts[number][at - start : end - start]
+        while len(found) < end - at and number < len(self.parts) - 1:
+            number += 1
+            found += self.parts[number][: end - at - len(found)]
+        return found
+
+    def count(self, character: str, _: int, end: int) -> int:
+        """As `str.count`, from the beginning."""
+        pairs = zip(self._starts, self.parts, strict=True)
+        return sum(part.count(character, 0, end - start) for start, part in pairs if start < end)
+
+    def rfind(self, character: str, _: int, end: int) -> int:
+        """As `str.rfind`, from the beginning."""
+        pairs = zip(self._starts, self.parts, strict=True)
+        places = [(start, part.rfind(character, 0, end - start)) for start, part in pairs if start < end]
+        return max((start + place for start, place in places if place >= 0), default=-1)
+
+
+def read_shaped_json(text: str | bytes | list[bytes], *, short: int = _SHORT) -> Generator[None, None, Any]:
+    """As `read_json` of a text that `is_shaped`, in slices. Values of the length `short` are read at once.
+
+    A text may be given as a list of its parts, which is emptied.
+    """
+    whole = _Text(text if isinstance(text, str) else "")
     try:
-        value = yield from _whole(text if isinstance(text, str) else (yield from _decoded(text)), short)
+        if not isinstance(text, str):
+            yield from _decode([text] if isinstance(text, bytes) else text, whole)
+        value = yield from _whole(whole, short)
     except RecursionError:
         raise BadDocumentError(TOO_DEEP) from None
     except ValueError as error:
+        yield from free_in_slices(whole.parts)
         raise BadDocumentError(one_line(error)) from None
+    yield from free_in_slices(whole.parts)
     for name in value if isinstance(value, dict) else ():
         check(name)
         yield
@@ -67,39 +117,58 @@ def free_in_slices(value: Any) -> Generator[None, None, None]:  # noqa: ANN401 -
         yield
 
 
-def _decoded(text: bytes) -> Generator[None, None, str]:
-    decoder = getincrementaldecoder(json.detect_encoding(text))("surrogatepass")
-    parts: list[str] = []
-    for start in range(0, len(text), _DECODED):
-        parts.append(decoder.decode(text[start : start + _DECODED]))
-        yield
-    parts.append(decoder.decode(b"", final=True))
-    return "".join(parts)
+def _decode(parts: list[bytes], whole: _Text) -> Generator[None, None, None]:
+    """Move the parts of a text in bytes to a text."""
+    decoder = getincrementaldecoder(json.detect_encoding(b"".join(parts[:4])))("surrogatepass")
+    parts.reverse()
+    while parts:
+        joined = bytearray()
+        while parts and len(joined) < LONG:
+            joined += parts.pop()
+        for start in range(0, len(joined), _DECODED):
+            whole.append(decoder.decode(joined[start : start + _DECODED]))
+            yield
+    whole.append(decoder.decode(b"", final=True))
 
 
-def _whole(text: str, short: int) -> Generator[None, None, Any]:
+def _whole(text: _Text, short: int) -> Generator[None, None, Any]:
     value, end = yield from _value(text, (yield from _after_space(text, 0)), short)
     end = yield from _after_space(text, end)
     if end < len(text):
-        raise json.JSONDecodeError("Extra data", text, end)
+        raise _error("Extra data", text, end)
     return value
 
 
-def _value(text: str, at: int, short: int) -> _Read:
+def _error(message: str, text: _Text, at: int) -> json.JSONDecodeError:
+    """The error of Python's reader. It only counts the lines of the text."""
+    return json.JSONDecodeError(message, text, at)  # type: ignore[arg-type]
+
+
+def _value(text: _Text, at: int, short: int) -> _Read:
     """The value that begins at `at`. The parts of a long one are read one by one."""
     yield  # before each value: empty ones are many, too
-    read_long = _LONG_VALUES.get(text[at : at + 1])
+    beginning = text[at : at + short]
+    read_long = _LONG_VALUES.get(beginning[:1])
     is_near_end = at + short >= len(text)
     if read_long is None or is_near_end:  # a scalar, or too little text for a long value
-        return _DECODER.raw_decode(text, at)
+        return _short_value(text, at)
     try:
-        value, length = _DECODER.raw_decode(text[at : at + short])  # `length` counts from `at`
+        value, length = _DECODER.raw_decode(beginning)  # `length` counts from `at`
     except ValueError:  # it is longer, or wrong
         return (yield from read_long(text, at, short))
     return value, at + length
 
 
-def _object(text: str, at: int, short: int) -> _Read:
+def _short_value(text: _Text, at: int) -> tuple[Any, int]:
+    """As `_value`, for one that is not longer than `LONG`."""
+    try:
+        value, length = _DECODER.raw_decode(text[at : at + LONG])
+    except json.JSONDecodeError as error:
+        raise _error(error.msg, text, at + error.pos) from None
+    return value, at + length
+
+
+def _object(text: _Text, at: int, short: int) -> _Read:
     members: dict[str, Any] = {}
     try:
         return members, (yield from _members(text, at, short, members))
@@ -108,25 +177,25 @@ def _object(text: str, at: int, short: int) -> _Read:
         raise
 
 
-def _members(text: str, at: int, short: int, members: dict[str, Any]) -> Generator[None, None, int]:
+def _members(text: _Text, at: int, short: int, members: dict[str, Any]) -> Generator[None, None, int]:
     """Where an object ends; what is in it is added to `members`."""
     at = yield from _after_space(text, at + 1)
     if text[at : at + 1] == "}":
         return at + 1
     while True:
         if text[at : at + 1] != '"':
-            raise json.JSONDecodeError("Expecting property name enclosed in double quotes", text, at)
+            raise _error("Expecting property name enclosed in double quotes", text, at)
         name, at = yield from _value(text, at, short)
         at = yield from _after_space(text, at)
         if text[at : at + 1] != ":":
-            raise json.JSONDecodeError("Expecting ':' delimiter", text, at)
+            raise _error("Expecting ':' delimiter", text, at)
         members[name], at = yield from _value(text, (yield from _after_space(text, at + 1)), short)
         at, is_over = yield from _after_item(text, at, "}")
         if is_over:
             return at
 
 
-def _list(text: str, at: int, short: int) -> _Read:
+def _list(text: _Text, at: int, short: int) -> _Read:
     items: list[Any] = []
     try:
         return items, (yield from _items(text, at, short, items))
@@ -135,7 +204,7 @@ def _list(text: str, at: int, short: int) -> _Read:
         raise
 
 
-def _items(text: str, at: int, short: int, items: list[Any]) -> Generator[None, None, int]:
+def _items(text: _Text, at: int, short: int, items: list[Any]) -> Generator[None, None, int]:
     """Where a list ends; what is in it is added to `items`."""
     at = yield from _after_space(text, at + 1)
     if text[at : at + 1] == "]":
@@ -148,16 +217,16 @@ def _items(text: str, at: int, short: int, items: list[Any]) -> Generator[None, 
             return at
 
 
-def _string(text: str, at: int, short: int) -> _Read:
+def _string(text: _Text, at: int, short: int) -> _Read:
     """Read a string in parts of at most `short` characters. A surrogate pair is never divided."""
     parts: list[str] = []
     opening, at = at, at + 1
     while text[at : at + 1] != '"':
-        end = _CHARACTERS.match(text, at, at + max(short, _LONGEST_CHARACTER)).end()  # type: ignore[union-attr]  # it matches ""
+        end = at + _CHARACTERS.match(text[at : at + max(short, _LONGEST_CHARACTER)]).end()  # type: ignore[union-attr]  # it matches ""
         if end in (at, len(text)):
             raise _wrong_string(text, opening, at, end)
         part, _ = _DECODER.raw_decode(f'"{text[at:end]}"')
-        if "\ud800" <= part[-1] < "\udc00" and text[end - 1] != part[-1] and len(part) > 1:
+        if "\ud800" <= part[-1] < "\udc00" and text[end - 1 : end] != part[-1] and len(part) > 1:
             part, end = part[:-1], end - len(r"\ud800")  # an escaped first half of a pair: the other may follow
         parts.append(part)
         at = end
@@ -165,29 +234,30 @@ def _string(text: str, at: int, short: int) -> _Read:
     return "".join(parts), at + 1
 
 
-def _wrong_string(text: str, opening: int, at: int, end: int) -> ValueError:
+def _wrong_string(text: _Text, opening: int, at: int, end: int) -> ValueError:
     """The error for a string with no valid character at `end`. It was read up to `at`."""
     try:
         _DECODER.raw_decode(f'"{text[at : end + _LONGEST_CHARACTER]}')
     except json.JSONDecodeError as error:
-        return json.JSONDecodeError(error.msg, text, at - 1 + error.pos if error.pos else opening)
+        return _error(error.msg, text, at - 1 + error.pos if error.pos else opening)
     raise AssertionError
 
 
-def _after_item(text: str, at: int, closing: str) -> Generator[None, None, tuple[int, bool]]:
+def _after_item(text: _Text, at: int, closing: str) -> Generator[None, None, tuple[int, bool]]:
     """Where the text goes on after an item, and whether its container is over."""
     at = yield from _after_space(text, at)
-    if text[at : at + 1] == closing:
+    mark = text[at : at + 1]
+    if mark == closing:
         return at + 1, True
-    if text[at : at + 1] != ",":
-        raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+    if mark != ",":
+        raise _error("Expecting ',' delimiter", text, at)
     return (yield from _after_space(text, at + 1)), False
 
 
-def _after_space(text: str, at: int) -> Generator[None, None, int]:
+def _after_space(text: str | _Text, at: int) -> Generator[None, None, int]:
     """Where the text goes on after white space."""
     while text[at : at + 1] in _SPACES and at < len(text):
-        at = _SPACE.match(text, at, at + LONG).end()  # type: ignore[union-attr]  # it matches ""
+        at += _SPACE.match(text[at : at + _SHORT]).end()  # type: ignore[union-attr]  # it matches ""
         yield
     return at
 

@@ -51,6 +51,22 @@ def test_a_text_that_is_read_in_slices_is_the_same_value_or_refused_in_the_same_
         assert sliced == outcome(partial(read_json, is_shaped=True), given_text), given_text
 
 
+@pytest.mark.parametrize("size", [100, 100_000])
+@pytest.mark.parametrize("short", [100, 4096])
+def test_a_text_in_parts_is_the_same_value_or_refused_in_the_same_words(size: int, short: int) -> None:
+    items = [{"id": n, "text": "é\U0001f600" * (n % 7)} for n in range(2_000)]
+    text = json.dumps(
+        {"items": items, "long": "aé\n" * 4_000, "numbers": [*range(3_000)]}, indent=1, ensure_ascii=False
+    )
+    third = len(text) // 3
+    for given_text in (text, text[:third], f"{text} 1", f"{text[:third]}\0{text[third:]}", f"{text[:-2]},}}"):
+        whole = given_text.encode()
+        parts = [whole[at : at + size] for at in range(0, len(whole), size)]
+        sliced = outcome(lambda _, parts=parts: at_once(read_shaped_json(parts, short=short)), given_text)  # type: ignore[misc]
+        assert sliced == outcome(partial(read_json, is_shaped=True), given_text)
+        assert parts == []
+
+
 def is_checked(text: str) -> bool:
     try:
         at_once(json_depth(text))
