@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from types import UnionType
 from typing import Any, get_origin
 
 from codeq_client._compat.signatures import signature
@@ -41,10 +42,13 @@ def _types(function: Callable[..., Any]) -> dict[str, Any]:
 def _value(need: str, kind: Any, values: Sequence[object]) -> object:  # noqa: ANN401 - the user's annotation
     """Return the one value of a type."""
     wanted = get_origin(kind) or kind
+    reason = f"handler {need}, whose type must be a class, not {kind!r}"
+    if wanted is UnionType:  # the class of all unions: no value is one
+        raise ConfigurationError(reason)
     try:
         of_type = [value for value in values if isinstance(value, wanted)]
     except TypeError:
-        raise ConfigurationError(f"handler {need}, whose type must be a class, not {kind!r}") from None
+        raise ConfigurationError(reason) from None
     if len(of_type) != 1:
         number = "no value" if not of_type else "more than one value"
         raise ConfigurationError(f"handler {need}, but the lifespan yields {number} of the type {kind.__qualname__}")

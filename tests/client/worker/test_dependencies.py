@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NewType
+from typing import Any, NamedTuple, NewType, Optional
 
 import pytest
 
@@ -86,6 +86,12 @@ async def unnamed(_job: Job[Any], *, database) -> None: ...  # type: ignore[no-u
 async def no_class(_job: Job[Any], *, number: Number) -> None: ...
 
 
+async def union(_job: Job[Any], *, database: Database | None) -> None: ...
+
+
+async def optional(_job: Job[Any], *, database: Optional[Database]) -> None: ...  # noqa: UP045 - older than `|`
+
+
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("function", "state", "message"),
@@ -95,6 +101,8 @@ async def no_class(_job: Job[Any], *, number: Number) -> None: ...
         (unknown, Database([]), "the types of handler unknown cannot be found"),
         (unnamed, Database([]), "unnamed needs database"),
         (no_class, 1, "no_class needs number, whose type must be a class"),
+        (union, Database([]), r"union needs database, whose type must be a class, not .*Database \| None"),
+        (optional, Database([]), "optional needs database, whose type must be a class"),
     ],
 )
 async def test_a_worker_does_not_begin_without_a_dependency(
