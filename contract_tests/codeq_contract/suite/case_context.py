@@ -52,7 +52,7 @@ class Hook:
 
     @property
     def received(self) -> list[Received]:
-        """The requests so far."""
+        """The requests so far. It waits for none."""
         return self._receiver.received(self._path)
 
 
@@ -216,6 +216,11 @@ class CaseContext:
         """As `lies_after`, for a time that is shown without its fraction of a second."""
         second, skew = parse_moment(shown) - nanoseconds, self.time_bounds.server_skew
         return reply.called - SECOND - skew < second <= reply.returned + skew
+
+    def second_lies_before(self, request: Received, stamp: str) -> bool:
+        """Whether a callback or notice came after the second of its stamp: late, or by another machine's clock."""
+        second, bounds = int(stamp) * SECOND, self.time_bounds
+        return request.at - SECOND - bounds.lateness < second <= request.at + bounds.server_skew
 
     def took(self, reply: Reply, seconds: int) -> bool:
         """Whether the reply came after so long. In real time it may be late, and clocks tick."""
