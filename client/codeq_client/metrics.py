@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -35,6 +36,9 @@ _log = logging.getLogger("codeq_client.metrics")
 _SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 _LEFT = (1, 2, 5, 10, 20, 30, 45, 60, 120, 300)
 
+#: A task's id and attempts: another delivery of the task has more of them.
+_Delivery: TypeAlias = tuple[str, int]
+
 
 class PrometheusHook:
     """Counts the events of a worker. A registry takes only one hook, which all workers of a process share."""
@@ -51,8 +55,9 @@ class PrometheusHook:
         self._renewals = counter("renewals", "Renewals of leases, by outcome", "outcome")
         self._ends = counter("handlers_ended", "Handlers that were cancelled, by reason", "reason")
         self._blocked = counter("loop_blocked", "How often the event loop was blocked for long")
-        self._started_at: dict[tuple[str, int], float] = {}
-        self._stuck_tasks: set[tuple[str, int]] = set()
+        self._started_at: dict[_Delivery, float] = {}
+        self._stuck_tasks: set[_Delivery] = set()
+        # Not the clock of a worker: a hook knows none, and several workers may share it.
         self._now = SystemClock().monotonic
         oldest = Gauge("codeq_worker_oldest_task_seconds", "Age of the oldest task in work", registry=registry)
         oldest.set_function(self._oldest)
@@ -111,7 +116,7 @@ class PrometheusHook:
         return self._now() - min(started_at) if started_at else 0.0
 
 
-def _delivery(task: Task) -> tuple[str, int]:
+def _delivery(task: Task) -> _Delivery:
     return task.id, task.attempts
 
 

@@ -59,7 +59,10 @@ def check_length(token: str) -> None:
 
 
 def parse(token: str) -> Jwt:
-    """Parse the segments, then header, claims, algorithm and signature. Raises Unauthenticated."""
+    """Parse the segments, then header, claims, algorithm and signature. Raises Unauthenticated.
+
+    The caller has checked the length (`check_length`).
+    """
     segments = token.split(".")
     if len(segments) != _SEGMENTS:
         raise _malformed("token contains an invalid number of segments")

@@ -177,7 +177,7 @@ def _creation(task: Task) -> str:
     options: dict[str, Any] = {"tenant": task.tenant, "max_attempts": task.max_attempts}
     options |= {name: value for name, value in (("priority", task.priority), ("webhook", task.webhook)) if value}
     written = ", ".join(f"{name}={value!r}" for name, value in options.items())
-    return f"{task.command!r}, {representations.plain(task.payload)!r}, {written}"
+    return f"{task.command!r}, {representations.parsed(task.payload)!r}, {written}"
 
 
 def _delay_by_chance(nack: Request) -> int:

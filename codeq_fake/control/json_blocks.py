@@ -47,7 +47,10 @@ async def _each(blocks: Sequence[bytes]) -> AsyncIterator[bytes]:
 
 
 def _parts(value: Any) -> Iterator[str | None]:  # noqa: ANN401 - as above
-    """The JSON text of a value in small parts: an iterator is written item by item. None is a pause."""
+    """The JSON text of a value in small parts. None is a pause.
+
+    An iterator is written item by item. An item holds no iterator and no JsonText. A list is written at once.
+    """
     if isinstance(value, dict):
         yield "{"
         for index, (name, member) in enumerate(value.items()):
@@ -60,7 +63,7 @@ def _parts(value: Any) -> Iterator[str | None]:  # noqa: ANN401 - as above
         for item in value:
             if item is None:
                 yield None
-            elif _is_long(item):
+            elif _has_long_text(item):
                 yield comma
                 yield from _parts(item)
             else:
@@ -84,10 +87,10 @@ def _string(text: str) -> Iterator[str]:
     yield '"'
 
 
-def _is_long(value: Any) -> bool:  # noqa: ANN401 - as above
-    """Whether there is a long text in an object or its objects."""
+def _has_long_text(value: Any) -> bool:  # noqa: ANN401 - as above
+    """Whether this is a long text, or an object with one in it or in its objects."""
     if isinstance(value, dict):
-        return any(map(_is_long, value.values()))
+        return any(map(_has_long_text, value.values()))
     return isinstance(value, str) and len(value) > LONG
 
 

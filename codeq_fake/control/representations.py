@@ -77,7 +77,7 @@ def _record(shown: Record, zone: ZoneInfo) -> payloads.Record:
     """A stored result or error (S2), without an empty `result`. A long one stays text."""
     fields: dict[str, Any] = {"taskId": shown.task_id, "status": str(shown.status)}
     if shown.result is not None and shown.result != "{}":
-        fields["result"] = JsonText(shown.result) if len(shown.result) >= LONG else plain(shown.result)
+        fields["result"] = JsonText(shown.result) if len(shown.result) >= LONG else parsed(shown.result)
     if shown.error:
         fields["error"] = wire.without_surrogates(shown.error)
     if shown.artifacts:
@@ -88,13 +88,13 @@ def _record(shown: Record, zone: ZoneInfo) -> payloads.Record:
     return cast("payloads.Record", {**fields, "completedAt": wire.rfc3339_nano(shown.completed_at, zone)})
 
 
-def result(record: payloads.Record) -> Any:  # noqa: ANN401 - any JSON value
-    """The result in a record, for a caller in the same process."""
+def result_value(record: payloads.Record) -> Any:  # noqa: ANN401 - any JSON value
+    """The parsed result in a record, for a caller in the same process; `{}` if it has none, as after a failure."""
     value: object = record.get("result", {})
-    return plain(value.text) if isinstance(value, JsonText) else value
+    return parsed(value.text) if isinstance(value, JsonText) else value
 
 
-def plain(text: str) -> Any:  # noqa: ANN401 - any JSON value
+def parsed(text: str) -> Any:  # noqa: ANN401 - any JSON value
     """The value of a JSON text; one that nests too deep for Python's JSON stays text."""
     return text if at_once(nests_too_deep(text)) else json.loads(text)
 

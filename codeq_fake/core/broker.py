@@ -79,8 +79,9 @@ class Broker:
                 interval=store.reaper_interval, start=start, store=self.store, requeueing=self.requeueing
             )
         self.entry_index = retention.EntryIndex(start=start, store=self.store) if store.ends_tasks else None
-        #: The id of a task whose end the current operation overlooks (Z5), and the idempotency key whose first use it
-        #: overlooks (Z6): it works with what the server read before. `races` sets them for one operation.
+        #: The id of a task whose end the current operation overlooks (Z5; a heartbeat: `races.can_undo_end`), and the
+        #: idempotency key whose first use it overlooks (Z6): it works with what the server read before. `races` sets
+        #: them for one operation.
         self.overlooked_end = ""
         self.overlooked_key = ""
         self._is_tracing = settings.tracing_enabled and store.stores_traces
@@ -234,7 +235,7 @@ class Broker:
         """
         task = self._task_held_by(task_id, worker)
         task.apply(Event.HEARTBEAT, by=worker, now=now)
-        if task_id == self.overlooked_end:  # the server read the task before its end, and writes that state back
+        if task_id == self.overlooked_end:  # written as it was read before its end (`races.can_undo_end`)
             task.worker, task.error = worker, ""
         task.touched_at = now
         self.leases.extend(task, extend_seconds, now=now)

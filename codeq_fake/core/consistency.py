@@ -25,7 +25,8 @@ from .task import Record, State, Status, Task
 
 #: The states in which a task has a worker.
 _HELD = (State.LEASED, State.LOST, State.UNLEASED)
-#: A finished task can be listed, too: a duplicate of its id is pending (Z1).
+#: A task whose lease was refused stays in its pending list (K11). A finished one can be there, too: as a duplicate of
+#: its id (Z1).
 _MUST_BE_LISTED = (State.READY, State.UNLEASED)
 _MAY_BE_LISTED = (*_MUST_BE_LISTED, State.COMPLETED, State.FAILED)
 _RESULTS = (Status.COMPLETED, Status.FAILED)
@@ -88,7 +89,7 @@ def _repeated(noun: str, ids: Iterable[str]) -> Iterator[str | None]:
 
 
 def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str | None]:
-    """A sentence if `ready` does not list exactly the tasks that wait in a queue."""
+    """A sentence unless `ready` lists each READY and UNLEASED task once, and besides them only finished tasks."""
     states: dict[str, State] = {}
     for part in batches(tasks):
         states.update((task.id, task.state) for task in part)
@@ -105,7 +106,7 @@ def _unlisted(tasks: Sequence[Task], ready: Sequence[str]) -> Iterator[str | Non
         is_wrong = is_wrong or any(task.state in _MUST_BE_LISTED and task.id not in listed for task in part)
         yield None
     if is_wrong:
-        yield "ready does not list exactly the tasks that are READY, each once"
+        yield "ready lists a task twice, or one that cannot wait, or lacks one that waits"
     yield from emptied(states, listed)
 
 

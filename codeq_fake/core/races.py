@@ -98,7 +98,10 @@ def can_make_twice(broker: Broker, key: str, *, now: int) -> bool:
 
 @contextmanager
 def overlooking(broker: Broker, *, end: str = "", key: str = "") -> Iterator[None]:
-    """Let one operation overlook that the task `end` has ended (Z5), or that the idempotency `key` was used (Z6)."""
+    """Let one operation overlook that the task `end` has ended, or that the idempotency `key` was used (Z6).
+
+    A result overlooks an end as in Z5, a heartbeat as in `can_undo_end`.
+    """
     broker.overlooked_end, broker.overlooked_key = end, key
     try:
         yield

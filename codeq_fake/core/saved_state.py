@@ -73,7 +73,7 @@ class FakeState(TypedDict):
 
 #: What adds a task without a lease to its queue; a READY or UNLEASED one comes from the list `ready`.
 _PLACES = {State.DELAYED: Queue.delay, State.DEAD: Queue.add_dead_letter}
-#: What states of older releases lack.
+#: The parts that states of older releases lack. A state in which a part lacks a field is refused.
 _NEW_PARTS: Mapping[str, list[Any]] = MappingProxyType(
     {"topics": [], "repaired": [], "heard": [], "unseenDelays": [], "leftovers": [], "staleEntries": []}
 )

@@ -44,7 +44,7 @@ class Assertions:
         __tracebackhide__ = True
         task = self._task(task_id)
         record = task["result"]
-        actual = representations.result(record) if record is not None else {}
+        actual = representations.result_value(record) if record is not None else {}
         if task["status"] != "COMPLETED":
             raise AssertionError(f"task {task_id} is {task['status']}, not COMPLETED\n{self._story(task)}")
         if result is not ... and actual != result:

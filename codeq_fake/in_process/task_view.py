@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from codeq_fake.control.representations import plain, result
+from codeq_fake.control.representations import parsed, result_value
 from codeq_fake.payloads import Claimable, HistoryEvent, Location, Status, TaskInFull
 
 
@@ -13,7 +13,7 @@ from codeq_fake.payloads import Claimable, HistoryEvent, Location, Status, TaskI
 class TaskView:
     """A task at the moment when it was looked up. It does not change with the task.
 
-    `payload` and `result` are decoded; `history` and `claimable` are as in `/_fake/tasks/ID`.
+    `payload` and `result` are parsed; `history` and `claimable` are as in `/_fake/tasks/ID`.
     """
 
     id: str
@@ -39,7 +39,7 @@ class TaskView:
         return cls(
             id=task["id"],
             command=task["command"],
-            payload=plain(task["payload"]),
+            payload=parsed(task["payload"]),
             status=task["status"],
             location=task["lastKnownLocation"],
             priority=task.get("priority", 0),
@@ -48,7 +48,7 @@ class TaskView:
             worker=task.get("workerId"),
             lease_until=task.get("leaseUntil"),
             error=task.get("error"),
-            result=result(record) if record is not None else None,
+            result=result_value(record) if record is not None else None,
             tenant=task.get("tenantId"),
             history=tuple(task["history"]),
             claimable=task["claimable"],

@@ -124,7 +124,7 @@ def pretty(text: str) -> str:
     """JSON text with indentation; other or long text unchanged, up to a length."""
     if len(text) <= LONGEST_BODY:
         try:
-            laid_out = json.dumps(representations.plain(text), indent=2, ensure_ascii=False)
+            laid_out = json.dumps(representations.parsed(text), indent=2, ensure_ascii=False)
         except ValueError:
             return text
         return laid_out if text[:1] in "[{" else text

@@ -118,7 +118,7 @@ def test_a_callback_that_was_being_tried_is_tried_again_at_once() -> None:
         ("version", 0, "no state that this release reads: found version 0, 1 is known"),
         ("tasks", [{"id": "task-001"}], "broker.tasks[0]: found {'id': 'task-001'}, an object of id, command"),
         ("tasks", 7, "broker.tasks: found 7, a list belongs here"),
-        ("ready", ["missing"], "ready does not list exactly the tasks that are READY"),
+        ("ready", ["missing"], "ready lists a task twice, or one that cannot wait"),
         ("keys", [["k"]], "broker.keys[0]: found ['k'], a list of 3 belongs here"),
         ("subscriptions", [{"colour": "red"}], "broker.subscriptions[0]: found {'colour': 'red'}, an object of id"),
         ("tally", {}, "broker.tally: found {}, an object of created, claimed"),

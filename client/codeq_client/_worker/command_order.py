@@ -28,7 +28,7 @@ class CommandOrder:
         return [self._handlers[key].command for key in self._turns]
 
     def note_claimed(self, command: str, tasks: int = 1) -> None:
-        """Note that tasks of a command were claimed at once, whatever its upper and lower case (C2)."""
+        """Note that a claim got tasks of a command, whatever its upper and lower case (C2). Once for each command."""
         key = command.lower()
         if key not in self._turns:
             return

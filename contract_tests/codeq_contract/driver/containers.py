@@ -22,6 +22,7 @@ from .interface import Effort
 from .server_settings import Setup
 from .servers import NotRunError, Served
 from .store_processes import embedded_settings
+from .webhook_program import PORT
 from .webhooks import Answer, Received, Receiver, local_webhook
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _PATIENCE = 60.0
 _POLL_INTERVAL = 0.1
 _LOG_LINES = 50
 _RECEIVER = "python:3.12-slim"
+_PROGRAM = Path(__file__).with_name("webhook_program.py")
 _CONFIGURATION = "/etc/codeq/codeq.yaml"
 #: An image may check its health by a process every few seconds. We see ourselves whether a server answers.
 _NO_HEALTH_CHECK = {"test": ["NONE"]}
@@ -86,7 +88,7 @@ class Containers:
             with local_webhook(now, keys, bind=_host_address(self.store, self.host), host=self.host) as receiver:
                 yield receiver
             return
-        program = ["python3", "-c", PROGRAM.read_text(encoding="utf-8")]
+        program = ["python3", "-c", _PROGRAM.read_text(encoding="utf-8")]
         container = new_container(self.receiver).with_exposed_ports(PORT).with_command(program)
         with _started(container):
             url = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(PORT)}"
@@ -217,10 +219,6 @@ def _log(container: DockerContainer) -> str:
     return "\n".join((output + errors).decode(errors="replace").splitlines()[-_LOG_LINES:])
 
 
-PORT = 8000
-PROGRAM = Path(__file__).with_name("webhook_program.py")
-
-
 class RemoteReceiver(Receiver):
     """A receiver that keeps its answers and requests in the program in the container."""
 
@@ -247,7 +245,7 @@ class RemoteReceiver(Receiver):
 
 @contextmanager
 def receiving(url: str, now: Callable[[], int], keys: Mapping[str, Any]) -> Iterator[RemoteReceiver]:
-    """Connect to PROGRAM at `url`, and make it serve `keys`."""
+    """Connect to `webhook_program` at `url`, and make it serve `keys`."""
     with connect(url, direct=True) as http:
         http.post("/_keys", json=keys)
         yield RemoteReceiver(now, http)

@@ -1,4 +1,7 @@
-"""A program for a container that has only Python: the suite's webhook, and the keys of its tokens."""
+"""A program for a container that has only Python: the suite's webhook, and the keys of its tokens.
+
+`containers.RemoteReceiver` talks to it, and reads its JSON. Its answers have the fields of `webhooks.Answer`.
+"""
 
 from __future__ import annotations
 
