@@ -28,7 +28,7 @@ from .effects import TEST, Effects
 from .evidence import Evidence
 from .hosts import Host, Program, Surroundings
 from .incarnation import CURRENT
-from .laws import PATIENCE
+from .laws import PATIENCE, living_workers_claim
 from .leases import Leases
 from .log import Entry, LostError
 from .plan import Event, Plan
@@ -125,11 +125,14 @@ class World:
         loop = self._around.loop
         loop.call_at(max(when, loop.time()), self._call_or_await, function, context=Context())
 
-    async def settle(self, *, within: float = 900) -> None:
+    async def settle(self, *, within: float = 1800) -> None:
         """Wait for the end of the bad weather, then until each task has ended, and is still ended a minute later.
 
         The weather is over after its last event, or as soon as no task is left that it could disturb. Then the network
         is whole and all hosts run. Raises NeverSettledError if tasks need more than so many virtual seconds after that.
+        The default is twice the longest delay of a task between two attempts (N6).
+
+        A worker that runs and does not claim is waited for as long: it may still be busy with what it claimed.
         """
         await self._until_all_ended(lambda: self._end_of_weather)
         self._calm()
@@ -139,7 +142,11 @@ class World:
             if not await self._until_all_ended(lambda: deadline):
                 raise NeverSettledError(self._who_waits(list(self._unfinished()), within))
             await asyncio.sleep(PATIENCE + 1)
-            is_at_rest = self._all_ended()  # a race may deliver a task again that has ended (Z1)
+            # A race may deliver a task again that has ended (Z1).
+            is_at_rest = self._all_ended() and (self.now() >= deadline or self._all_claim())
+
+    def _all_claim(self) -> bool:
+        return not any(living_workers_claim(self.evidence()))
 
     # What the weather needs, besides.
 

@@ -17,7 +17,7 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    Handler = Callable[["Api", "Task", "Charge"], Awaitable[None]]
+    Handler = Callable[["Api", "Task", "Charge"], Awaitable[object]]
 
 COMMAND = "CHARGE"
 LEASE = 60
@@ -94,13 +94,18 @@ class Api:
         return [task_of(fields, sent + LEASE) for fields in response.json()["tasks"]]
 
     async def renew(self, task: Task) -> None:
-        """Renew a lease that lasts. A heartbeat may be answered with 200 and does not revive one that is over (H3)."""
+        """Renew a lease that lasts.
+
+        A heartbeat may be answered with 200 and does not revive a lease that is over (H3). So an answer that comes
+        after the lease's end proves nothing: the heartbeat may have come late, too.
+        """
         if not task.is_held:
             return
         sent = asyncio.get_running_loop().time()
         response = await self.ask(f"/tasks/{task.id}/heartbeat", extendSeconds=LEASE)
         if response is not None:
-            task.lease_ends = sent + LEASE if response.status_code == 200 else 0
+            is_renewed = response.status_code == 200 and task.is_held
+            task.lease_ends = sent + LEASE if is_renewed else 0
 
     async def finish(self, task: Task) -> httpx.Response | None:
         """Send the result until it is answered, or the lease is over. Returns the answer."""
@@ -163,13 +168,17 @@ async def serve(base_url: str, token: str, charge: Charge, handle: Handler) -> N
                 await handle(api, task, charge)
 
 
-async def charge_order(api: Api, task: Task, charge: Charge) -> None:
-    """Handle a task as it should be: under a renewed lease, charged with a key, its result sent until it arrives."""
+async def charge_order(api: Api, task: Task, charge: Charge) -> bool:
+    """Handle a task as it should be: under a renewed lease, charged with a key, its result sent until it arrives.
+
+    Returns whether its result was answered.
+    """
     async with renewing(api, task):
         await work()
-        if task.is_held:
-            charge(task.order, task=task.id, key=task.key)
-            await api.finish(task)
+        if not task.is_held:
+            return False
+        charge(task.order, task=task.id, key=task.key)
+        return await api.finish(task) is not None
 
 
 async def charge_orders(base_url: str, token: str, charge: Charge) -> None:

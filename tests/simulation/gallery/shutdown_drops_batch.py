@@ -6,10 +6,10 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from .api import Api, charge_order, renewing
+from .api import LEASE, Api, charge_order, renewing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator
 
     from .api import Charge, Task
 
@@ -18,30 +18,37 @@ LESSON = "Tasks that a stopped worker still holds wait for the end of their leas
 
 async def broken(base_url: str, token: str, charge: Charge) -> None:
     async with Api(base_url, token) as api:
-        await work_in_batches(api, charge)
+        async for _ in work_in_batches(api, charge):
+            pass
 
 
 async def right(base_url: str, token: str, charge: Charge) -> None:
     async with Api(base_url, token) as api:
-        rest = await work_in_batches(api, charge)
-        await asyncio.gather(*(abandon(api, task) for task in rest))
+        async for left in work_in_batches(api, charge):
+            await asyncio.gather(*(abandon(api, task) for task in left))
 
 
-async def work_in_batches(api: Api, charge: Charge) -> Sequence[Task]:
-    """Work until SIGTERM. Returns the claimed tasks that were not begun."""
+async def work_in_batches(api: Api, charge: Charge) -> AsyncIterator[list[Task]]:
+    """Work until SIGTERM. Yields what is left of each batch: tasks not begun, and those whose result had no answer."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     while not stop.is_set():
         batch = await api.claim_batch(5)
+        left = list(batch)
         async with renewing(api, *batch):
-            while batch and not stop.is_set():
-                await charge_order(api, batch.pop(0), charge)
-        if batch:
-            return batch
-    return ()
+            for task in batch:
+                if stop.is_set():
+                    break
+                if await charge_order(api, task, charge):
+                    left.remove(task)
+        yield left
 
 
 async def abandon(api: Api, task: Task) -> None:
-    """Give a task back, until that is answered or the lease is over."""
-    while task.is_held and await api.ask(f"/tasks/{task.id}/abandon") is None:
+    """Give a task back, until that is answered or a lease's time is over.
+
+    Also one whose lease seems to be over: the server may have renewed it without an answer.
+    """
+    until = asyncio.get_running_loop().time() + LEASE
+    while asyncio.get_running_loop().time() < until and await api.ask(f"/tasks/{task.id}/abandon") is None:
         await asyncio.sleep(1)

@@ -16,14 +16,14 @@ LESSON = "A NACK counts as an attempt, so a few deployments make dead letters: a
 
 async def broken(base_url: str, token: str, charge: Charge) -> None:
     async with Api(base_url, token) as api:
-        rest = await work_in_batches(api, charge)
-        await asyncio.gather(*(_nack(api, task) for task in rest))
+        async for left in work_in_batches(api, charge):
+            await asyncio.gather(*(_nack(api, task) for task in left))
 
 
 async def right(base_url: str, token: str, charge: Charge) -> None:
     async with Api(base_url, token) as api:
-        rest = await work_in_batches(api, charge)
-        await asyncio.gather(*(abandon(api, task) for task in rest))
+        async for left in work_in_batches(api, charge):
+            await asyncio.gather(*(abandon(api, task) for task in left))
 
 
 async def _nack(api: Api, task: Task) -> None:
