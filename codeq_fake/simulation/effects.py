@@ -89,7 +89,9 @@ class Effects:
         wrong = self.without_lease()
         if wrong:
             leases = self._leases()
-            raise AssertionError("\n".join(f"{self.name} {entry}, {why_not_held(leases, entry)}" for entry in wrong))
+            raise AssertionError(
+                "\n".join(f"{self.name} {entry}, task {entry.task}, {why_not_held(leases, entry)}" for entry in wrong)
+            )
 
     def without_lease(self) -> list[Effect]:
         """The effects for tasks that their host did not hold, unless a race of the server explains it."""

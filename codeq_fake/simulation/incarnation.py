@@ -1,4 +1,4 @@
-"""An incarnation: one life of a process on a host, from its start to its end.
+"""An incarnation: one life of a process on a host, from its start to its end. `hosts` starts and ends it.
 
 A context variable says for which incarnation code runs. It holds the incarnation and not the host: after a restart,
 nothing of the process before may run on, not even a `finally`.

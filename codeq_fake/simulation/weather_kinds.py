@@ -16,7 +16,7 @@ from typing import Literal
 from codeq_fake import faults
 from codeq_fake.control import ConflictError
 
-from .acts import Direction, HostActs, WorldActs
+from .acts import GRACE, Direction, HostActs, WorldActs
 from .plan import Argument, Event, Plan, PlanError
 from .server import NAME
 
@@ -318,7 +318,7 @@ KINDS: Mapping[str, EventKind] = {
     "stop": EventKind(
         "stops",
         "host",
-        {"lasts": Between(31, 50)},  # a process that does not end within 30 s is killed
+        {"lasts": Between(GRACE + 1, GRACE + 20)},  # by then a process that did not end by itself is killed
         "{target} was told to stop at {at} (SIGTERM) and started again by {end}",
         _stop,
     ),

@@ -94,7 +94,7 @@ def test_a_charge_after_the_lease_fails_and_says_why(run: Run, seconds: float, c
         run.claim("worker-2")
         run.advance(30)
     outside.effects.record(1, task=task)
-    with pytest.raises(AssertionError, match=re.escape(why)):
+    with pytest.raises(AssertionError, match=f"task {task}, {re.escape(why)}"):
         outside.effects.assert_under_lease()
     outside.effects.entries.clear()
     outside.host = "worker-2"

@@ -35,6 +35,22 @@ def test_a_broken_program_is_found(scenario: Scenario) -> None:
     assert any(run_once(scenario.broken, seed, weather=Weather()).failed for seed in seeds)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "seed"),
+    [
+        ("effect_before_the_fence", 136),  # a heartbeat that came after the lease was answered with 200 (H3)
+        ("shutdown_drops_batch", 379),  # a renewal of which no answer came
+        ("prefetch", 485),  # a batch that takes longer than its leases: no claim for two minutes
+        ("own_clock", 394),  # a delay of 900 s after the tenth attempt
+    ],
+)
+def test_a_right_program_survives_a_seed_that_it_once_did_not(name: str, seed: int) -> None:
+    [scenario] = (scenario for scenario in SCENARIOS if scenario.name == name)
+    outcome = run_once(scenario.right, seed, weather=Weather())
+    assert (outcome.error, outcome.failed) == (None, False)
+
+
 @pytest.mark.process
 @pytest.mark.slow
 def test_the_survey_runs_in_other_processes_and_prints_a_line_for_each_program() -> None:

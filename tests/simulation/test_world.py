@@ -249,6 +249,26 @@ def test_a_world_settles_only_once_a_task_has_ended_that_is_delivered_again() ->
     assert {violation.race for violation in run(test).violations} == {"Z1"}
 
 
+@pytest.mark.parametrize(("pause", "broken"), [(150, set()), (10_000, {"a living worker claims"})])
+def test_a_world_waits_for_a_worker_that_claims_nothing_until_the_time_is_over(pause: float, broken: set[str]) -> None:
+    async def worker(host: Host) -> None:
+        headers = {"authorization": f"Bearer {host.worker_token}"}
+        async with httpx.AsyncClient(base_url=f"{host.codeq_url}/v1/codeq/tasks", headers=headers) as http:
+            while True:
+                reply = await http.post("/claim", json={"commands": [COMMAND], "waitSeconds": 2})
+                if reply.status_code == 200:
+                    result = {"status": "COMPLETED", "result": {}}
+                    await http.post(f"/{reply.json()['id']}/result", json=result)
+                    await asyncio.sleep(pause)
+
+    async def test(world: World) -> None:
+        world.process("worker")(worker)
+        await world.enqueue(COMMAND)
+        await world.settle(within=400)
+
+    assert {violation.law for violation in run(test).violations} == broken
+
+
 def test_a_world_that_never_settles_says_who_waits_for_what() -> None:
     async def idle(_: Host) -> None:
         await asyncio.Event().wait()

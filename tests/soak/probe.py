@@ -1,7 +1,7 @@
 """Probes of one server, from a separate process: `python -m tests.soak.probe HOST PORT PID`. Ends with its input.
 
 A probe tells how long an answer took, and how much of that the server and the probe were ready to run while other
-programs had the processors. A busy machine is no fault of the server.
+programs had the processors. A busy machine is no fault of the server. `verdict` says what is too long.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from tests.soak.hostile import Hostile
 from tests.soak.probe import Probe
-from tests.soak.report import MORE_DESCRIPTORS, Report
 from tests.soak.sound import Sound
+from tests.soak.verdict import MORE_DESCRIPTORS, Report
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine

@@ -17,9 +17,9 @@ import pytest
 
 from tests.soak.hostile import Hostile
 from tests.soak.probe import Probe, probe
-from tests.soak.report import LONGEST_PROBE, Report
 from tests.soak.soak import soak
 from tests.soak.sound import Sound
+from tests.soak.verdict import LONGEST_PROBE, Report
 
 MB = 1024 * 1024
 
