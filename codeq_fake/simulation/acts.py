@@ -10,8 +10,6 @@ from codeq_fake.testing import FakeCodeQ
 
 from .plan import Event
 
-#: How long a process may take to end after SIGTERM, before it is killed (s), as with Kubernetes.
-GRACE = 30.0
 #: Which way bytes go, seen from a host.
 Direction = Literal["to_server", "from_server", "both"]
 
@@ -30,7 +28,7 @@ class HostActs(Protocol):
         """Start the process now, if it is not up."""
 
     def stop(self) -> None:
-        """Ask the process to end, as SIGTERM does. After `GRACE` it is killed."""
+        """Ask the process to end, as SIGTERM does. After `hosts.GRACE` it is killed."""
 
     def pause(self) -> None:
         """Let the process stand still. Bytes that arrive wait."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING
 
-from .acts import GRACE
 from .incarnation import CURRENT, End, Incarnation
 from .log import Entry, LostError
 from .loop import SimulatedLoop
@@ -20,6 +19,8 @@ from .network import Network
 if TYPE_CHECKING:
     import httpx
 
+#: How long a process may take to end after SIGTERM, before it is killed (s), as with Kubernetes.
+GRACE = 30.0
 #: How long a supervisor waits before it starts a process again that has ended (s): at least, at most.
 _RESTART = (0.5, 10.0)
 

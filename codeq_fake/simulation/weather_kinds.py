@@ -16,7 +16,8 @@ from typing import Literal
 from codeq_fake import faults
 from codeq_fake.control import ConflictError
 
-from .acts import GRACE, Direction, HostActs, WorldActs
+from .acts import Direction, HostActs, WorldActs
+from .hosts import GRACE
 from .plan import Argument, Event, Plan, PlanError
 from .server import NAME
 
