@@ -96,8 +96,8 @@ def broken_laws() -> Counter[str]:
     """How many tasks break each law in a load of a server with all defects of this module."""
     with pytest.MonkeyPatch.context() as patch:
         rarely(patch, Broker, "create", without_tenant)
-        rarely(patch, Broker, "_end", with_another_result)
-        rarely(patch, Broker, "_end", still_counted)
+        rarely(patch, Broker, "_store_result", with_another_result)
+        rarely(patch, Broker, "_store_result", still_counted)
         rarely(patch, Broker, "_task_held_by", held_by_all, among=is_foreign)
         rarely(patch, Leases, "start", uncounted)
         patch.setattr(Waiters, "poll", polls_of_which_some_sleep(Waiters.poll))
