@@ -86,11 +86,17 @@ def run_once(
     judges()  # loads them outside of the world
     while True:
         modules = len(sys.modules)
-        draws = Draws(seed)
-        with surroundings(draws) as around:
-            outcome = _Run(test, seed, around, server).outcome(weather, plan)
+        outcome = _outcome(test, seed, weather, plan, server)
+        # A world is full of circles, and no collector runs meanwhile. What this run made is in generation 1.
+        gc.collect(1)
         if len(sys.modules) == modules:
             return outcome
+
+
+def _outcome(test: Test, seed: int, weather: Weather | None, plan: Plan | None, server: ServerKind) -> Outcome:
+    draws = Draws(seed)
+    with surroundings(draws) as around:
+        return _Run(test, seed, around, server).outcome(weather, plan)
 
 
 @contextmanager
@@ -183,7 +189,8 @@ class _Run:
         """Return what came of the run. A coroutine, since the fake's clock follows the running event loop."""
         world = self._world
         self._collect_lost_errors()
-        scene = Scene(self._plan, world.evidence(), tuple(world.log), tuple(world.all_effects.values()))
+        effects = {name: tuple(effects.entries) for name, effects in world.all_effects.items()}
+        scene = Scene(self._plan, world.evidence(), tuple(world.log), effects)
         violations = find_violations(scene.evidence)
         return Outcome(self._plan, _digest(scene), scene, error, violations)
 
@@ -211,7 +218,7 @@ def _digest(scene: Scene) -> str:
         (request.at, request.method, request.path, request.status, request.caller, request.error)
         for request in scene.evidence.requests
     ]
-    effects = [entry for effects in scene.effects for entry in effects.entries]
+    effects = [entry for entries in scene.effects.values() for entry in entries]
     errors = [(lost.at, lost.host, type(lost.error).__name__) for lost in scene.evidence.errors]
     history = repr((requests, scene.log, effects, errors, scene.evidence.end))
     return hashlib.sha256(history.encode()).hexdigest()

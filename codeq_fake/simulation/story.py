@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter
@@ -12,7 +12,7 @@ from operator import attrgetter
 from codeq_fake.journal import Request, TouchedTask
 from codeq_fake.testing import TaskView
 
-from .effects import TEST, Effects, why_not_held
+from .effects import TEST, Effect, why_not_held
 from .evidence import Evidence
 from .leases import RACES, Leases
 from .log import Entry, Kind
@@ -53,12 +53,12 @@ _ON_TASK = re.compile(r"POST /v1/codeq/tasks/(?P<task>[^/]+)/(?P<verb>heartbeat|
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All that a story is told from."""
+    """All that a story is told from: values only, so that no outcome keeps its world. `effects` are by name."""
 
     plan: Plan
     evidence: Evidence
     log: Sequence[Entry]
-    effects: Sequence[Effects]
+    effects: Mapping[str, Sequence[Effect]]
 
 
 def weather(plan: Plan) -> str:
@@ -165,14 +165,14 @@ def _notes(log: Iterable[Entry], labels: dict[str, str]) -> Iterator[Entry]:
             yield replace(entry, text=f"{wanted}{entry.text[found.end() :]}")
 
 
-def _effects(all_effects: Iterable[Effects], labels: dict[str, str], leases: Leases) -> Iterator[Entry]:
-    for effects in all_effects:
-        for entry in effects.entries:
+def _effects(effects: Mapping[str, Sequence[Effect]], labels: dict[str, str], leases: Leases) -> Iterator[Entry]:
+    for name, entries in effects.items():
+        for entry in entries:
             if entry.task in labels:
                 key = f" with key {entry.key}" if entry.key else " without a key"
                 why = why_not_held(leases, entry)
                 mark = f", {why}" if why else ""
-                text = f"{effects.name.upper()} {entry.what!r} for {labels[entry.task]}{key}{mark}"
+                text = f"{name.upper()} {entry.what!r} for {labels[entry.task]}{key}{mark}"
                 yield Entry(entry.at, entry.host, text, "wrong" if why else "effect")
 
 

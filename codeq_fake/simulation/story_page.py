@@ -98,12 +98,12 @@ class _Bars:
         yield from self._effects(lane)
 
     def _effects(self, lane: str) -> Iterator[_Bar]:
-        for effects in self._scene.effects:
-            for entry in effects.entries:
+        for name, entries in self._scene.effects.items():
+            for entry in entries:
                 if entry.host == lane and entry.task in self._labels:
                     label, why = self._labels[entry.task], why_not_held(self._leases, entry)
                     style = f"effect {'wrong ' if why else ''}{_colour(label)}"
-                    text = ", ".join(filter(None, (f"{effects.name} {entry}", why)))
+                    text = ", ".join(filter(None, (f"{name} {entry}", why)))
                     yield _Bar(style, self._percent(entry.at), None, text, _slug(label))
 
     def _bar(self, style: str, begin: float, end: float, text: str, target: str) -> _Bar:

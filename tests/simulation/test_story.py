@@ -13,7 +13,7 @@ from tests.simulation.worlds import Run
 
 
 def scene(run: Run, plan: Plan = Plan(1), *, log: tuple[Entry, ...] = (), effects: tuple[Effects, ...] = ()) -> Scene:  # noqa: B008 - a plan is frozen
-    return Scene(plan, run.evidence(), log, effects)
+    return Scene(plan, run.evidence(), log, {one.name: one.entries for one in effects})
 
 
 def test_the_story_of_a_worker_that_stood_still(run: Run) -> None:
