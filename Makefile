@@ -10,7 +10,7 @@ READY := $(VENV)/ready
 CANARIES := tests/compat tests/client/compat tests/contract/compat
 
 # The tests run side by side. A third of their time is waiting, so there are three processes more than there are cores.
-# The quick ones need no port and no process, take no fifth of a second, and use one process for each core.
+# The quick ones need no port and no process, take no tenth of a second, and use one process for each core.
 SIDE_BY_SIDE = -n $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 3)') --dist worksteal
 QUICK := -n auto --dist worksteal -q -m "not (port or process or slow or container or browser)"
 

@@ -1,6 +1,6 @@
 """Settings and marks that all tests share.
 
-A test's marks say what it costs: `port`, `process`, `container`, `browser`, and `slow` for more than a fifth of a
+A test's marks say what it costs: `port`, `process`, `container`, `browser`, and `slow` for more than a tenth of a
 second. A test without marks opens no port and starts no process; one that does so fails. `make quick` runs those.
 """
 

@@ -172,6 +172,7 @@ def test_it_makes_no_difference_how_often_time_stops_on_its_way(profile: str, pr
     assert dump(at_once.broker) == dump(in_steps.broker)
 
 
+@pytest.mark.slow
 @given(profiles, steps(webhooks=[""]))
 def test_sweeps_that_come_late_delete_what_they_would_have_deleted_in_time(profile: str, program: list[Step]) -> None:
     in_time, late = Shell(profile).run(program), LateShell(profile).run(program)
@@ -206,6 +207,7 @@ def test_a_restored_broker_tries_again_what_was_being_tried() -> None:
     assert list(restored.drain_effects()) == [tried]
 
 
+@pytest.mark.slow
 @given(profiles, profiles, steps(), steps())
 def test_two_brokers_never_meet(profile: str, other: str, program: list[Step], others: list[Step]) -> None:
     alone, one, two = Shell(profile).run(program), Shell(profile), Shell(other)
@@ -217,6 +219,7 @@ def test_two_brokers_never_meet(profile: str, other: str, program: list[Step], o
     assert dump(one.broker) == dump(alone.broker)
 
 
+@pytest.mark.slow
 @given(profiles, steps())
 def test_what_is_said_of_a_task_that_cannot_be_claimed_comes_true(profile: str, program: list[Step]) -> None:
     shell = Shell(profile).run(program)

@@ -206,6 +206,7 @@ def test_each_make_target_that_a_page_names_exists(page: Path) -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", DOCS / "architecture.md"], ids=name)
 def test_each_path_that_a_page_names_exists(page: Path) -> None:
     made_by_a_target = {"build/site"}

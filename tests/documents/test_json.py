@@ -26,6 +26,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_what_python_writes_is_read(value: object) -> None:
     assert read_json(json.dumps(value)) == value
@@ -51,6 +52,7 @@ def test_a_text_that_is_read_in_slices_is_the_same_value_or_refused_in_the_same_
         assert sliced == outcome(partial(read_json, is_shaped=True), given_text), given_text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [100, 100_000])
 @pytest.mark.parametrize("short", [100, 4096])
 def test_a_text_in_parts_is_the_same_value_or_refused_in_the_same_words(size: int, short: int) -> None:

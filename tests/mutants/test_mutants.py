@@ -71,6 +71,7 @@ def test_random_histories_show_a_defect_by_the_law_that_is_meant_for_it() -> Non
         assert "one-lease" in laws_broken(range(2))
 
 
+@pytest.mark.slow
 def test_a_module_that_is_imported_late_cannot_be_another_beside_the_right_one() -> None:
     file = "http/redirects.py"
     with pytest.raises(ValueError, match=f"{file} is imported late"):

@@ -44,6 +44,7 @@ def with_retries(number: int, *, at: int, config: Config | None = None, result: 
     return runtime
 
 
+@pytest.mark.slow
 async def test_others_get_their_turn_while_many_callbacks_are_tried() -> None:
     runtime = with_retries(1500, at=START + SECOND)
     advancing = asyncio.create_task(runtime.advance(by=10 * SECOND))

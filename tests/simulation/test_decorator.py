@@ -195,6 +195,7 @@ def holding(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_one_run_is_repeated_by_its_seed(holding: Path) -> None:
     result = CliRunner().invoke(main, ["simulate", f"{holding}::test_nothing", "--seed", "12"])
     assert (result.exit_code, result.output) == (0, "test_nothing: the run with seed 12 holds\n")

@@ -64,6 +64,7 @@ def peers_after(happens: Callable[[Peers], None], *, seconds: float = 30) -> Pee
     return seen[0]
 
 
+@pytest.mark.slow
 def test_peers_of_a_killed_process_see_a_reset_after_what_is_in_flight() -> None:
     peers = peers_after(lambda peers: peers.sender.kill())
     assert peers.end == "reset"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import weakref
 
+import pytest
+
 from codeq_fake.simulation import Weather, World
 from codeq_fake.simulation.runs import run_once
 from tests.simulation.gallery.scenarios import SCENARIOS
 
 
+@pytest.mark.slow
 def test_no_world_outlives_its_run_even_if_its_outcome_is_kept() -> None:
     worlds: list[weakref.ref[World]] = []
 

@@ -16,6 +16,7 @@ from tests.simulation.support import COMMAND, PROGRAMS, Program, httpx_worker, r
 CLIENTS = pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS)
 
 
+@pytest.mark.slow
 @CLIENTS
 def test_three_workers_complete_all_tasks(program: Program) -> None:
     async def test(world: World) -> None:

@@ -55,6 +55,7 @@ every_profile = pytest.mark.parametrize("profile", PROFILES)
 rich_profiles = pytest.mark.parametrize("profile", [profile for profile in PROFILES if profile != "kvrocks-2.9"])
 
 
+@pytest.mark.slow
 @every_profile
 def test_a_create_is_refused_where_the_server_refused_its_body(profile: str) -> None:
     verdicts = set()
@@ -66,6 +67,7 @@ def test_a_create_is_refused_where_the_server_refused_its_body(profile: str) -> 
     assert True in verdicts
 
 
+@pytest.mark.slow
 @every_profile
 def test_command_and_payload_are_what_the_server_stored(profile: str) -> None:
     stored = 0
@@ -77,6 +79,7 @@ def test_command_and_payload_are_what_the_server_stored(profile: str) -> None:
     assert stored > 100
 
 
+@pytest.mark.slow
 @rich_profiles
 def test_a_webhook_is_refused_where_the_server_refused_it(profile: str) -> None:
     refused = 0
@@ -88,6 +91,7 @@ def test_a_webhook_is_refused_where_the_server_refused_it(profile: str) -> None:
     assert refused > 10
 
 
+@pytest.mark.slow
 @rich_profiles
 def test_a_run_time_is_refused_where_the_server_refused_it(profile: str) -> None:
     refused = 0

@@ -116,6 +116,7 @@ def reason(events: list[tuple[float, Event]]) -> str:
     return ends[0] if ends else ""
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("policy", "lease", "seconds", "why"),

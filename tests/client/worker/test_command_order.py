@@ -51,6 +51,7 @@ async def started(scenario: Scenario, count: int, slots: int, **policies: Policy
     return [event.task.command for _, event in scenario.events if isinstance(event, TaskStarted)][:count]
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 @pytest.mark.parametrize("slots", [1, 5])
 async def test_commands_get_their_shares(scenario: Scenario, slots: int) -> None:

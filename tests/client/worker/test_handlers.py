@@ -165,6 +165,7 @@ def make(kind: type[BaseException]) -> BaseException:
     return kind("", b"", 0, 1, "") if issubclass(kind, UnicodeDecodeError) else kind()
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 @pytest.mark.parametrize("plain", [False, True], ids=["async", "plain"])
 async def test_an_exception_of_any_class_ends_its_task_and_not_the_worker(scenario: Scenario, *, plain: bool) -> None:

@@ -50,6 +50,7 @@ def test_two_clocks_that_stand_still_show_the_same_full_second() -> None:
         assert pair.now % SECOND == 0
 
 
+@pytest.mark.slow
 def test_the_callers_of_a_deployment_are_imitated_on_a_server_of_the_suite() -> None:
     with started_pair(RIGHT, DeploymentInProcess(RIGHT)) as pair:
         assert pair.left.tokens["worker"] != pair.right.tokens["worker"]
@@ -62,6 +63,7 @@ def test_the_callers_of_a_deployment_are_imitated_on_a_server_of_the_suite() -> 
             }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fake", [RIGHT, pytest.param(served_fakes(), marks=pytest.mark.port)], ids=["asgi", "http"])
 def test_a_fake_imitates_the_version_and_the_store_that_the_other_server_shows(fake: Target) -> None:
     with started_pair(fake, ON_PEBBLE) as pair:

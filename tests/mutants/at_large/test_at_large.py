@@ -84,6 +84,7 @@ def test_a_change_beyond_functions_needs_an_import() -> None:
         Functions.imported().change("core/commands.py", "BUILT_IN_COMMANDS = ()")
 
 
+@pytest.mark.slow
 def test_what_is_listed_as_a_survivor_still_exists() -> None:
     existing = {name for change in changes().values() for name in names(change)}
     assert sorted(set(listed()) - existing) == []
