@@ -21,27 +21,32 @@ if TYPE_CHECKING:
 
 TASKS = "/v1/codeq/tasks"
 
-_watched: list[tuple[str, set[str]]] = []
+
+class OpenedFiles:
+    """The files that Python opens, in the folders that are watched."""
+
+    def __init__(self) -> None:
+        # Not a name of the module: Python clears those at its exit, when events still come.
+        self._watched: list[tuple[str, set[str]]] = []
+        sys.addaudithook(self._note)
+
+    def _note(self, event: str, arguments: tuple[Any, ...]) -> None:
+        for folder, opened in self._watched:
+            if event == "open" and str(arguments[0]).startswith(folder):
+                opened.add(str(arguments[0]))
+
+    @contextmanager
+    def watching(self, folder: Path) -> Iterator[set[str]]:
+        """The files below ``folder`` that Python opens, to read or to write, while the context lasts."""
+        opened: set[str] = set()
+        self._watched.append((str(folder), opened))
+        try:
+            yield opened
+        finally:
+            self._watched.pop()
 
 
-def _note_opened(event: str, arguments: tuple[Any, ...]) -> None:
-    for folder, opened in _watched:
-        if event == "open" and str(arguments[0]).startswith(folder):
-            opened.add(str(arguments[0]))
-
-
-sys.addaudithook(_note_opened)
-
-
-@contextmanager
-def watching(folder: Path) -> Iterator[set[str]]:
-    """The files below ``folder`` that Python opens, to read or to write, while the context lasts."""
-    opened: set[str] = set()
-    _watched.append((str(folder), opened))
-    try:
-        yield opened
-    finally:
-        _watched.pop()
+watching = OpenedFiles().watching
 
 
 @pytest.fixture
