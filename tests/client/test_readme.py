@@ -22,6 +22,7 @@ from codeq_client.testing import run_one
 from codeq_fake.testing import FakeCodeQ
 from tests.client.programs import wait_until
 from tests.docs.support import write_typed_examples
+from tests.inner_pytest import plugin_options
 
 pytestmark = pytest.mark.process
 
@@ -120,7 +121,7 @@ def test_the_receivers_snippet_receives_a_result(capsys: pytest.CaptureFixture[s
 def test_the_snippets_that_are_tests_pass(name: str, pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n")
     pytester.makepyfile(snippet(f"def {name}"))
-    pytester.runpytest_subprocess("-p", "no:schemathesis").assert_outcomes(passed=1)
+    pytester.runpytest_subprocess(*plugin_options()).assert_outcomes(passed=1)
 
 
 def test_the_documented_methods_exist() -> None:

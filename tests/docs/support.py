@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.inner_pytest import plugin_options
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -61,10 +63,9 @@ def lines(text: str) -> list[str]:
 def environment(**variables: str) -> dict[str, str]:
     """An environment in which the commands of this environment are found."""
     path = f"{Path(sys.executable).parent}:/usr/local/go/bin:/usr/local/bin:/usr/bin:/bin"
-    # Loading these plugins takes time, and no user of the fake needs them.
     quickly = {
         "COLUMNS": "80",
-        "PYTEST_ADDOPTS": "-p no:schemathesis -p no:respx -p no:cacheprovider",
+        "PYTEST_ADDOPTS": " ".join(plugin_options()),
         "HYPOTHESIS_NO_PLUGINS": "1",
         "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1",  # half the time for a short program
         # On a new machine Go compiles its standard library first: 30 s of processor time in place of 41.

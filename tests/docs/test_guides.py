@@ -19,6 +19,7 @@ from codeq_fake.server_settings import Settings
 from codeq_fake.server_settings.sources import camel
 from docs import generate
 from docs.settings_page import settings
+from tests.inner_pytest import plugin_options
 
 from .support import DOCS, ROOT, blocks, calls, environment, lines, shell, write_files
 
@@ -50,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.slow(seconds=10)
 @pytest.mark.process
 def test_each_python_example_passes(folder: Path) -> None:
-    run_tests(folder)
+    run_tests(folder, "anyio.pytest_plugin")
 
 
 @pytest.mark.slow(seconds=10)
@@ -61,9 +62,9 @@ def test_the_flows_in_web_applications_pass(tmp_path: Path) -> None:
     run_tests(tmp_path)
 
 
-def run_tests(folder: Path) -> None:
-    """Run the files in a folder as tests: each must pass."""
-    told = shell("python -m pytest -q -rp", folder)
+def run_tests(folder: Path, *plugins: str) -> None:
+    """Run the files in a folder as tests, with plugins that they need: each must pass."""
+    told = shell("python -m pytest -q -rp", folder, PYTEST_ADDOPTS=" ".join(plugin_options(*plugins)))
     passed = {line.split()[1].partition("::")[0] for line in told.splitlines() if line.startswith("PASSED ")}
     assert re.search(r"^\d+ passed in", told, re.MULTILINE), told
     assert passed == {file.name for file in folder.glob("*.py")}

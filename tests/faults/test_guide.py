@@ -15,6 +15,7 @@ from codeq_fake import faults
 from codeq_fake.faults.rule import KINDS
 from codeq_fake.http.faults.matching import NAMES
 from tests.cli.support import environment, serving
+from tests.inner_pytest import plugin_options
 
 TEXT = (Path(__file__).parents[2] / "docs" / "how-to" / "faults.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -31,7 +32,7 @@ def test_each_python_example_passes(tmp_path: Path) -> None:
     for n, block in enumerate(examples):
         (tmp_path / f"test_{n}.py").write_text(block, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text(INI, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
+    command = [sys.executable, "-m", "pytest", "-q", *plugin_options()]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment())
     assert re.search(rf"^{len(examples)} passed", run.stdout, re.MULTILINE), run.stdout + run.stderr
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.inner_pytest import plugin_options
 from tests.plugin.support import INI, Outcome, Run
 
 if TYPE_CHECKING:
@@ -35,11 +36,11 @@ def run(pytester: pytest.Pytester, loaded_modules: dict[str, ModuleType]) -> Run
 
 @pytest.fixture
 def run_apart(tmp_path: Path) -> Run:
-    """As `run`, in a separate process."""
+    """As `run`, in a separate process, which loads no plugins but ours and those in `arguments`."""
 
     def run(test: str, ini: str = "", *arguments: str) -> Outcome:
         write(tmp_path, test, ini)
-        command = [sys.executable, "-m", "pytest", *QUICKLY, *arguments]
+        command = [sys.executable, "-m", "pytest", *plugin_options(), *arguments]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         return done.stdout + done.stderr, done.returncode
 

@@ -183,7 +183,8 @@ def test_fails(codeq):
         http.get("/healthz")
     assert False
 """
-    printed, code = run(test, "", "-n", "2")
+    # Each process would load these plugins, which takes as long as all the rest.
+    printed, code = run(test, "", "-n", "2", "-p", "no:anyio", "-p", "no:hypothesispytest")
     assert code == 1
     assert "1 failed, 16 passed" in printed
     assert "test_fails: documented: GET /healthz" in printed

@@ -91,7 +91,7 @@ def test_a_failure_without_a_traceback_has_the_report_too(run: Run) -> None:
 
 @pytest.mark.process
 def test_a_report_of_a_worker_of_xdist_is_whole(run_apart: Run) -> None:
-    printed, code = run_apart(FAILING, "", "-n", "1", "--show-capture=no")
+    printed, code = run_apart(FAILING, "", "-p", "xdist.plugin", "-n", "1", "--show-capture=no")
     assert code == 1
     assert printed.count("RENDER  PENDING") == 1
 
