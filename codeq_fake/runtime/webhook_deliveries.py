@@ -10,7 +10,7 @@ from contextvars import Context
 from functools import partial
 from typing import Any, NamedTuple
 
-from codeq_fake.clocks import END_OF_TIME, Clock
+from codeq_fake.clocks import END_OF_TIME, Clock, let_tasks_run
 from codeq_fake.core.commands import queue_name
 from codeq_fake.core.effects import CallbackDue, NoticeDue
 from codeq_fake.core.times import SECOND
@@ -106,7 +106,10 @@ class Deliveries:
         waiting = [sending for sending, is_hanging in self._under_way.items() if not is_hanging]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=PATIENCE)
-            self._under_way.update(dict.fromkeys(late, True))  # they hang: the next call does not wait for them
+            if late:
+                await let_tasks_run()  # what came while the whole process stood still is not late
+            hanging = [sending for sending in late if not sending.done()]
+            self._under_way.update(dict.fromkeys(hanging, True))  # the next call does not wait for them
         elif self._queue.has_next:
             await asyncio.sleep(0)
         else:

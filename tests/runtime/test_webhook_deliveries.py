@@ -285,6 +285,14 @@ async def test_only_so_many_are_under_way_and_all_get_their_turn() -> None:
     assert [number for number, _, _ in scene.ends] == list(range(1, 101))
 
 
+async def test_a_receiver_does_not_hang_because_the_fake_itself_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook_deliveries, "PATIENCE", 0)  # as if it were over when the loop comes back
+    scene = Scene(Receiver(204))
+    scene.deliveries.send(callback())
+    assert await scene.deliveries.finish()
+    assert scene.ends == [(1, 0, True)]
+
+
 async def test_a_receiver_that_never_answers_does_not_stop_the_others() -> None:
     scene = Scene(receiver := Receiver(), at_once=8)
     for number in range(1, 101):
