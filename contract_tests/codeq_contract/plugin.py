@@ -51,10 +51,12 @@ def pytest_configure(config: pytest.Config) -> None:
         options = Options.read({name: config.getoption(f"codeq_{name}") for name in names}, os.environ)
         target = options.chosen_target()
         known = read_deviations(options.known_deviations) if options.known_deviations else None
+        if options.report and not options.dry_run:
+            # If this run breaks off, the report of an older one must not look like its own.
+            Path(options.report, "report.json").unlink(missing_ok=True)
+            write_junit_report(config, str(Path(options.report, "junit.xml")))
     except (DeviationsError, OptionsError, OSError) as error:
         raise pytest.UsageError(str(error)) from None
-    if options.report and not options.dry_run:
-        write_junit_report(config, str(Path(options.report, "junit.xml")))
     config.stash[SESSION] = Session(options, target, known)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -42,6 +44,9 @@ class Display:
     """A pytest plugin that replaces pytest's own display."""
 
     def __init__(self, console: Console) -> None:
+        #: The report of a run that has come to its end.
+        self.outcome: Report | None = None
+        self._folder = ""
         self._console = console
         self._bars = Progress(
             TextColumn("{task.description:10}"),
@@ -79,6 +84,11 @@ class Display:
         """Count a case, unless a thread has counted it already."""
         self._count(nodeid)
 
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Keep the report, when the suite's plugin has finished it."""
+        suite = session.config.stash[SESSION]
+        self.outcome, self._folder = suite.outcome, suite.options.report
+
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Print why the run ends early."""
         reason = str(excinfo.value) or "interrupted; the running cases are being ended, which may take half a minute"
@@ -113,9 +123,15 @@ class Display:
             self._console.print(f"{_styled(result.verdict)} {case}: {reason}", highlight=False)
         self._bars.update(self._rows[result.group], counts=_listed(counts))
 
+    def print_outcome(self, report: Report) -> None:
+        """Print the outcome of each level, with the number of cases that were left out, and where the report is."""
+        _print_outcome(report, self._console)
+        if self._folder:
+            page = Path(self._folder, "report.html")
+            click.echo(f"details: {page}; report.json, report.md and junit.xml are beside it")
 
-def print_outcome(report: Report, console: Console) -> None:
-    """Print the outcome of each level, with the number of cases that were left out."""
+
+def _print_outcome(report: Report, console: Console) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     for group in GROUPS:
         table.add_row(group, _styled(report.levels[group]), _listed(report.counts(group)))

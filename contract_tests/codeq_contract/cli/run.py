@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
 from codeq_contract.report.page import page
 from codeq_contract.report.results import GROUPS, disparities
 from codeq_contract.suite.options import Options, OptionsError, suite_options
 
+from .garbage import GarbageOfCases, garbage_kept
 from .output import background_output
 from .report import read_report
+
+if TYPE_CHECKING:
+    from .progress import Display
 
 CASES = Path(__file__).parents[1] / "cases"
 HARNESS_ERROR = 2
@@ -43,26 +45,16 @@ def run_suite(*, keyword: str | None, dry_run: bool, yes: bool, **given: str | N
     Exit status: 0 passed, 1 failed, 2 the suite could not be run, 3 partial: not all of the contract was checked.
     """
     yes = yes or (not dry_run and _allows_clean_up(given))
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(given["report"] or folder)
-        report.joinpath("report.json").unlink(missing_ok=True)
-        options = {**given, "report": str(report)}
-        chosen = [f"--codeq-{name.replace('_', '-')}={text}" for name, text in options.items() if text]
-        flags = ["--codeq-dry-run"] * dry_run + ["--codeq-yes"] * yes + [f"-k={keyword}"] * bool(keyword)
-        console = Console(soft_wrap=True)
-        code = _pytest([*chosen, *flags], console)
-        if dry_run:
-            sys.exit(0 if code == 0 else HARNESS_ERROR)
-        written = report / "report.json"
-        if code not in _FINISHED or not written.exists():
-            sys.exit(HARNESS_ERROR)
-        outcome = read_report(written)
-        from .progress import print_outcome  # noqa: PLC0415 - imports pytest
-
-        print_outcome(outcome, console)
-        if given["report"]:
-            click.echo(f"details: {report / 'report.html'}; report.json, report.md and junit.xml are beside it")
-        sys.exit(outcome.exit_code)
+    chosen = [f"--codeq-{name.replace('_', '-')}={text}" for name, text in given.items() if text]
+    flags = ["--codeq-dry-run"] * dry_run + ["--codeq-yes"] * yes + [f"-k={keyword}"] * bool(keyword)
+    console = Console(soft_wrap=True)
+    code, display = _pytest([*chosen, *flags], console)
+    if dry_run:
+        sys.exit(0 if code == 0 else HARNESS_ERROR)
+    if code not in _FINISHED or display.outcome is None:
+        sys.exit(HARNESS_ERROR)
+    display.print_outcome(display.outcome)
+    sys.exit(display.outcome.exit_code)
 
 
 def _allows_clean_up(given: Mapping[str, str | None]) -> bool:
@@ -80,20 +72,22 @@ def _allows_clean_up(given: Mapping[str, str | None]) -> bool:
     )
 
 
-def _pytest(arguments: Sequence[str], console: Console) -> int:
-    """Run all cases with pytest and our display. Returns pytest's exit code."""
+def _pytest(arguments: Sequence[str], console: Console) -> tuple[int, Display]:
+    """Run all cases with pytest and our display. Returns pytest's exit code, and the display."""
     if find_spec("hypothesis") is None:
         # The cases need it, but are loaded only when a server has answered.
         raise ModuleNotFoundError(name="hypothesis")
-    import pytest  # noqa: PLC0415 - slow to import, and only this command needs it
-
-    from .progress import Display  # noqa: PLC0415 - imports pytest
-
     settings = ["-c", str(CASES.with_name("suite.ini")), f"--rootdir={CASES.parent}", "--capture=no"]
-    # No other installed plugin takes part in the run.
-    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    # No other installed plugin of pytest or of Hypothesis takes part in the run.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"
     plugins = ["-p", "no:terminalreporter", "-p", "codeq_contract.plugin"]
-    return pytest.main([str(CASES), *settings, *plugins, *arguments], plugins=[Display(console)])
+    with garbage_kept():
+        import pytest  # noqa: PLC0415 - slow to import, and only this command needs it
+
+        from .progress import Display  # noqa: PLC0415 - imports pytest
+
+        display = Display(console)
+        return pytest.main([str(CASES), *settings, *plugins, *arguments], plugins=[display, GarbageOfCases()]), display
 
 
 @click.command("diff")
@@ -109,6 +103,9 @@ def diff_reports(ours: Path, theirs: Path, html: Path | None) -> None:
     if html is not None:
         html.write_text(page([first, second]), encoding="utf-8")
     differing = disparities(first, second)
+    from rich.markup import escape  # noqa: PLC0415 - only this command needs it
+    from rich.table import Column, Table  # noqa: PLC0415 - as above
+
     table = Table("Clause", "", first.target, second.target, Column("Cases", overflow="fold"))
     for each in differing:
         table.add_row(each.clause, escape(each.title), each.ours, each.theirs, escape("\n".join(each.cases)))

@@ -7,15 +7,15 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
-
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from codeq_contract.recordings.format import UNREADABLE, Identity
 from codeq_contract.recordings.times import SECOND
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey, KeySet, RSAKey
 
 ISSUER = "codeq-test"
 KEY_ID = "k1"
@@ -41,16 +41,32 @@ FEATURES_OF_CALLERS: Mapping[str, frozenset[str]] = {
 }
 
 
+def _rsa_key() -> RSAKey:
+    # A deployment comes with its tokens, so that nothing is signed, and this library takes long to load.
+    from joserfc.jwk import RSAKey  # noqa: PLC0415 - as above
+
+    return RSAKey.generate_key(2048, {"kid": KEY_ID})
+
+
+def _elliptic_key() -> ECKey:
+    from joserfc.jwk import ECKey  # noqa: PLC0415 - as above
+
+    return ECKey.generate_key("P-256", {"kid": _ELLIPTIC_KEY_ID})
+
+
 @dataclass(frozen=True, slots=True)
 class Signer:
     """An RSA key that signs tokens as the issuer of the recorded sessions did, and an elliptic one for ES256."""
 
-    _key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": KEY_ID}))
-    _elliptic: ECKey = field(default_factory=lambda: ECKey.generate_key("P-256", {"kid": _ELLIPTIC_KEY_ID}))
+    _key: RSAKey = field(default_factory=_rsa_key)
+    _elliptic: ECKey = field(default_factory=_elliptic_key)
 
     @classmethod
     def of(cls, document: Any) -> Signer:  # noqa: ANN401 - whatever a file holds
         """The keys in a document of `private_keys`. Raises ValueError for any other."""
+        from joserfc.errors import JoseError  # noqa: PLC0415 - as above
+        from joserfc.jwk import ECKey, KeySet, RSAKey  # noqa: PLC0415 - as above
+
         try:
             keys = {key.kid: key for key in KeySet.import_key_set(document).keys if key.is_private}
         except (JoseError, *UNREADABLE) as error:
@@ -72,6 +88,8 @@ class Signer:
         header = {"alg": identity.alg or "RS256", **({"kid": kid} if kid else {}), "typ": "JWT"}
         if header["alg"].startswith(("none", "HS")):
             return self._unsafe(header, claims)
+        from joserfc import jws  # noqa: PLC0415 - as above
+
         key = self._elliptic if is_elliptic else self._key
         # Half of a surrogate pair is no UTF-8, and is escaped.
         payload = json.dumps(claims, ensure_ascii=False).encode(errors="backslashreplace")
@@ -99,22 +117,33 @@ class Signer:
 
     def jwks(self) -> Mapping[str, Any]:
         """The public keys as a JWKS document."""
-        return KeySet([self._elliptic, self._key]).as_dict(private=False)
+        return self._keys().as_dict(private=False)
 
     def private_keys(self) -> Mapping[str, Any]:
         """The whole keys, which are secret, as a JWKS document."""
-        return KeySet([self._elliptic, self._key]).as_dict(private=True)
+        return self._keys().as_dict(private=True)
+
+    def _keys(self) -> KeySet:
+        from joserfc.jwk import KeySet  # noqa: PLC0415 - as above
+
+        return KeySet([self._elliptic, self._key])
 
     def _provider(self, kind: str, url: str | None) -> str:
         keys = {"jwks": self.jwks()} if url is None else {"jwksUrl": url, "httpTimeout": _KEYS_TIMEOUT}
         return json.dumps({**keys, "issuer": ISSUER, "audience": _audience(kind)})
 
 
+@cache
+def _signer() -> Signer:
+    """The keys of this process. To make them takes a twentieth of a second."""
+    return Signer()
+
+
 @dataclass(frozen=True, slots=True)
 class Issuer:
     """The suite's own identity provider."""
 
-    signer: Signer = field(default_factory=Signer)
+    signer: Signer = field(default_factory=_signer)
 
     def token(self, identity: Identity, *, now: int) -> str:
         """A token for `identity` that is valid for longer than a run."""

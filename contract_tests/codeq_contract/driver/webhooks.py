@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import uvicorn
-
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -154,6 +152,8 @@ def serve_webhook(hooks: Receiver, keys: Mapping[str, Any], host: str = "127.0.0
 @contextmanager
 def serve_in_thread(app: App, host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Serve an ASGI application in a thread, with its lifespan. Yields the port."""
+    import uvicorn  # noqa: PLC0415 - slow to import, and nothing is served for a fake in this process
+
     # asyncio sets TCP_NODELAY only if the socket names its protocol. It listens already, so no connection is refused.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from codeq_contract.clauses import CLAUSES, FACTS, SECTIONS, VERSIONS, shortened
 
 from .results import (
@@ -59,6 +57,8 @@ def contracts_of(reports: Sequence[Report]) -> str:
 
 def rendered(template: str, **values: object) -> str:
     """The text of a template in this folder with these values."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow; many runs have no page
+
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,

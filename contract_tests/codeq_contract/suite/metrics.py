@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from .case_context import CaseContext
 
 if TYPE_CHECKING:
@@ -32,4 +30,6 @@ def names_of_metrics(contract: CaseContext) -> set[str]:
 
 
 def _samples(text: str) -> Iterable[Sample]:
+    from prometheus_client.parser import text_string_to_metric_families  # noqa: PLC0415 - slow, and few cases need it
+
     return (sample for family in text_string_to_metric_families(text) for sample in family.samples)

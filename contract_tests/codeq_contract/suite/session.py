@@ -70,7 +70,8 @@ class Session:
     _samples: dict[str, Sample] = field(default_factory=dict)
     _facts_left_out: set[str] = field(default_factory=set)
     _open: ExitStack = field(default_factory=ExitStack)
-    _final: Report | None = None
+    #: The report of a run that has come to its end, or that could not begin.
+    outcome: Report | None = None
     not_run: str = ""
 
     def begin(self) -> None:
@@ -283,8 +284,8 @@ class Session:
 
     def report(self) -> Report:
         """The report so far, or the reason why there is none. It does not change after the run."""
-        if self._final is not None:
-            return self._final
+        if self.outcome is not None:
+            return self.outcome
         report = Report(
             suite=version("codeq-fake"),
             date=datetime.fromtimestamp(self.began // SECOND, UTC).isoformat(),
@@ -328,6 +329,7 @@ class Session:
         if self.not_run or "runner" not in vars(self) or self.options.dry_run:
             self._open.close()
             if self.not_run:
+                self.outcome = self.report()
                 self._write()
             return
         self.leave_out(items, "not reached")
@@ -336,7 +338,7 @@ class Session:
             # Some delayed tasks have become due since.
             self.runner.left_behind = end_all(CaseContext(self.driver), self.runner.left_behind)
             # The logs are gone with the server.
-            self._final = self.report()
+            self.outcome = self.report()
             self._write()
         finally:
             self._open.close()

@@ -20,7 +20,7 @@ from tests.surroundings import full_pipe, interrupted_at_import
 @pytest.mark.process
 @pytest.mark.parametrize("module", ["click", "rich.table", "codeq_contract.checker"])
 def test_an_interrupt_while_it_is_loaded_ends_it_without_a_traceback(module: str) -> None:
-    done = interrupted_at_import(module, "codeq-contract", "--help")
+    done = interrupted_at_import(module, "codeq-contract", "check", "--help")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import subprocess
@@ -82,6 +83,14 @@ def test_without_a_server_every_report_contains_the_reason(tmp_path: Path) -> No
     assert ('errors="1" failures="0" skipped="0" tests="1"' in junit, reason in junit) == (True, True)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert (reason in page, "Nothing was run." in page) == (True, True)
+    assert gc.isenabled()  # it rests only while the cases are loaded, which they never were
+
+
+def test_the_report_is_written_where_a_variable_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CODEQ_CONTRACT_REPORT", str(tmp_path))
+    (tmp_path / "report.json").write_text("of an older run", encoding="utf-8")
+    run = run_suite_here(tmp_path, "--report", "", *on("http://127.0.0.1:1"))
+    assert (run.code, "no server answers" in run.report.not_run) == (2, True)
 
 
 def test_a_wrong_token_is_named_and_nothing_is_run(tmp_path: Path) -> None:
