@@ -66,12 +66,14 @@ def _instead(broker: Broker, command: str, tenant: str) -> Iterator[str]:
 
 def _is_similar(name: str, wanted: str) -> bool:
     begins_alike = name[:_BEGINNING] == wanted[:_BEGINNING]
-    return begins_alike and max(len(name), len(wanted)) <= _LONGEST and _likeness(name, wanted) > _SIMILAR
+    return begins_alike and max(len(name), len(wanted)) <= _LONGEST and _are_alike(name, wanted)
 
 
 @lru_cache(maxsize=1024)
-def _likeness(name: str, wanted: str) -> float:
-    """The part of two names that is equal. Idle workers ask for the same commands again and again."""
+def _are_alike(name: str, wanted: str) -> bool:
+    """Whether most of two names is equal. Idle workers ask for the same commands again and again."""
     from difflib import SequenceMatcher  # noqa: PLC0415 - only names that are nearly equal need it
 
-    return SequenceMatcher(None, name, wanted).ratio()
+    matcher = SequenceMatcher(None, name, wanted)
+    # The first two are upper bounds, which take little time.
+    return all(ratio() > _SIMILAR for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio))
