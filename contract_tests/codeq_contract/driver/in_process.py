@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Self, cast
+from collections.abc import Coroutine, Sequence
+from typing import Any, Self, TypeVar, cast
 
 from codeq_contract.compat.asyncio import ShuffledLoop
 from codeq_contract.recordings.format import WEBHOOK_ORIGIN
@@ -16,6 +16,8 @@ from .plain_connection import TIMEOUT
 from .requests import Reply, Request, asgi_target
 from .server_settings import Setup
 from .webhooks import Receiver, Scope
+
+T = TypeVar("T")
 
 #: By how many seconds a waiting call moves the clock at a time. A long poll retries at the same interval (K9).
 _STEP = 0.25
@@ -44,11 +46,11 @@ class InProcess(Clock):
         self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
 
     def __enter__(self) -> Self:
+        self._runner.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._runner.close()
-        self._loop.close()  # a runner that never ran leaves its loop open
 
     def now(self) -> int:
         """As `Clock.now`."""
@@ -60,14 +62,25 @@ class InProcess(Clock):
 
     def sleep(self, seconds: float) -> None:
         """As `Clock.sleep`. Everything that falls due meanwhile happens."""
-        self._runner.run(self._fake.aadvance(seconds))
+        self._run(self._fake.aadvance(seconds))
 
     def cancel_waits(self) -> None:
         """As `Clock.cancel_waits`. No wait takes time here."""
 
     def exchange(self, requests: Sequence[Request], schedule: int) -> list[Reply]:
         """As `Transport.exchange`. `schedule` is the seed of the order in which the loop runs its tasks."""
-        return self._runner.run(self._exchange(requests, schedule))
+        return self._run(self._exchange(requests, schedule))
+
+    def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end, or cancel it.
+
+        `Runner.run` would replace the handler of a signal and restore it each time.
+        """
+        task = self._loop.create_task(coroutine)
+        try:
+            return self._loop.run_until_complete(task)
+        finally:
+            task.cancel()
 
     async def _pass(self, seconds: float) -> None:
         """Wait until the fake's clock has moved on by that much."""
