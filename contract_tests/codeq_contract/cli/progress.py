@@ -58,7 +58,7 @@ class Display:
         )
         self._rows: dict[str, TaskID] = {}
         self._groups: Mapping[str, str] = {}
-        self._finished: set[str] = set()
+        self._left: dict[str, set[str]] = {}
         self._counts = {group: Counter[str]() for group in GROUPS}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -100,17 +100,18 @@ class Display:
 
     def _begin(self, groups: Mapping[str, str]) -> None:
         self._groups = groups
-        for group, number in Counter(groups.values()).items():
-            self._rows[group] = self._bars.add_task(group, total=number, counts="")
+        for case, group in groups.items():
+            self._left.setdefault(group, set()).add(case)
+        for group, cases in self._left.items():
+            self._rows[group] = self._bars.add_task(group, total=len(cases), counts="")
 
     def _count(self, nodeid: str) -> None:
         """Count a finished case. Cases that wait side by side call this from their threads."""
-        if nodeid in self._groups and nodeid not in self._finished:
-            self._finished.add(nodeid)
-            group = self._groups[nodeid]
+        group = self._groups.get(nodeid)
+        if group is not None and nodeid in self._left[group]:
+            self._left[group].remove(nodeid)
             self._bars.advance(self._rows[group])
-            left = sum(of == group and case not in self._finished for case, of in self._groups.items())
-            if not left and not self._console.is_terminal:
+            if not self._left[group] and not self._console.is_terminal:
                 self._console.print(f"{group}: all cases are over", highlight=False)
 
     def _show(self, result: CaseResult) -> None:
