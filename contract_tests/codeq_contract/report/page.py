@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from codeq_contract.clauses import CLAUSES, FACTS, SECTIONS, VERSIONS, shortened
+from codeq_contract.clauses import CLAUSES, FACTS, SECTIONS, VERSIONS, Fact, shortened
 
 from .results import (
     GROUPS,
@@ -17,6 +19,9 @@ from .results import (
     ShownExchange,
     Verdict,
 )
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 #: The timeline's sizes in pixels, as the template `page.html` has them. The times are divided over `_BARS_WIDTH`.
 _NAMES_WIDTH = 130
@@ -33,6 +38,10 @@ _LISTED_VERDICTS = {Verdict.SKIPPED: "were not run", Verdict.UNSUPPORTED: "the t
 def page(reports: Sequence[Report]) -> str:
     """One page for runs on one or more targets. Its matrix of clauses has a column for each."""
     clauses = {clause for report in reports for clause in report.clauses}
+    facts: dict[str, list[Fact]] = {clause: [] for clause in clauses}
+    for fact in FACTS.values():
+        if fact.clause in facts:
+            facts[fact.clause].append(fact)
     return rendered(
         "page.html",
         reports=reports,
@@ -41,7 +50,7 @@ def page(reports: Sequence[Report]) -> str:
         sightings=[sighting for group in GROUPS for sighting in SIGHTINGS_OF_GROUPS[group]],
         sections={title: [clause for clause in SECTIONS[title] if clause in clauses] for title in SECTIONS},
         titles=CLAUSES,
-        facts={clause: [fact for fact in FACTS.values() if fact.clause == clause] for clause in clauses},
+        facts=facts,
         not_in_contract=NOT_IN_CONTRACT,
         listed_verdicts=_LISTED_VERDICTS,
         shown_cases=_shown_cases,
@@ -57,6 +66,12 @@ def contracts_of(reports: Sequence[Report]) -> str:
 
 def rendered(template: str, **values: object) -> str:
     """The text of a template in this folder with these values."""
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> Environment:
+    """What compiles the templates, each once."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow; many runs have no page
 
     environment = Environment(
@@ -72,7 +87,7 @@ def rendered(template: str, **values: object) -> str:
         "shortened": shortened,
         "case_title": lambda name: name.removeprefix("test_").replace("_", " "),
     }
-    return environment.get_template(template).render(values)
+    return environment
 
 
 def _shown_cases(report: Report) -> list[CaseResult]:
