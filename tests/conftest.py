@@ -117,7 +117,7 @@ def pytest_collection() -> Generator[None, object, object]:
     """Keep the collector of garbage from looking at all tests again and again, here and later."""
     with garbage_kept():
         found = yield
-    gc.freeze()
+        gc.freeze()  # before the collector works again, which would look at all of it at once
     return found
 
 
