@@ -193,7 +193,8 @@ class Runner:
 
 def groups_of(item: pytest.Item) -> list[str]:
     """The groups of a case. The register requires exactly one."""
-    return [group for group in GROUPS if item.get_closest_marker(group) is not None]
+    marks = {mark.name for mark in item.iter_markers()}
+    return [group for group in GROUPS if group in marks]
 
 
 def group_of(item: pytest.Item) -> str:
