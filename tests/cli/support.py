@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-COMMAND = (sys.executable, "-W", "error", "-c", "from codeq_fake.cli import main; main()")
+COMMAND = (sys.executable, "-W", "error", "-c", "from codeq_fake.__main__ import main; main()")
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -392,7 +392,7 @@ def test_without_proxies_a_command_has_the_variables_of_its_caller() -> None:
 
 @pytest.mark.process
 def test_a_command_beside_a_fake_may_drive_it() -> None:
-    command = f"{sys.executable} -c 'from codeq_fake.cli import main; main()' advance 5"
+    command = f"{sys.executable} -c 'from codeq_fake.__main__ import main; main()' advance 5"
     done = run("run", "--control-token", "open", "--clock", "manual", "--", "sh", "-c", command)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(": nothing was due\n")
