@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from codeq_fake import __version__
 
-from . import story, story_page
+from . import story
 from .evidence import Violation
 from .plan import Plan
 from .runs import Outcome, run_once
@@ -105,6 +105,8 @@ class Simulation:
 
     def page(self, outcome: Outcome) -> str:
         """The story of a failed run as an HTML page."""
+        from . import story_page  # noqa: PLC0415 - a sixth of the import, and most runs do not fail
+
         title = f"{self.name}, seed {outcome.plan.seed}"
         failure = "\n".join(_reasons(outcome, self.races))
         command = self._command(outcome.plan)
