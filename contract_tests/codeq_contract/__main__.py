@@ -12,7 +12,9 @@ def main() -> None:
     """Run the command `codeq-contract`."""
     try:
         from .cli import main as command  # noqa: PLC0415 - Ctrl-C may come during the import
+        from .compat.httpx import import_without_command  # noqa: PLC0415 - as above
 
+        import_without_command()
         command(prog_name="codeq-contract")
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
