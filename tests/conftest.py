@@ -49,7 +49,9 @@ FIXTURES = MappingProxyType(
 _PROCESSES = ("process", "container", "browser")
 _ALLOWED_BY = MappingProxyType(
     {
-        **dict.fromkeys(("subprocess.Popen", "os.posix_spawn", "os.fork", "os.system", "os.exec"), _PROCESSES),
+        **dict.fromkeys(
+            ("subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "os.system", "os.exec"), _PROCESSES
+        ),
         **dict.fromkeys(("socket.bind", "socket.connect"), ("port", *_PROCESSES)),
     }
 )

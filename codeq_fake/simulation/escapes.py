@@ -25,6 +25,8 @@ _ESCAPES = {
     "os.system": ("a subprocess", "start a process of the world: world.process(...)"),
     "os.posix_spawn": ("a subprocess", "start a process of the world: world.process(...)"),
     "os.fork": ("a subprocess", "start a process of the world: world.process(...)"),
+    "os.forkpty": ("a subprocess", "start a process of the world: world.process(...)"),
+    "os.exec": ("another program", "start a process of the world: world.process(...)"),
 }
 
 #: The file of the code that loads modules, as Python names it.
@@ -61,6 +63,9 @@ class Sentry:
         self._thread = None
 
     def _hear(self, event: str, _arguments: tuple[Any, ...]) -> None:
+        # First what is true most of the time, also at the exit of Python, when the names of modules are gone.
+        if self._thread is None:
+            return
         if event in _ESCAPES and self._thread == get_ident() and not _is_importing():
             raise EscapedError(*_ESCAPES[event])
 

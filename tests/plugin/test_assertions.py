@@ -74,6 +74,7 @@ def test_assert_no_leases_names_who_holds_one(codeq: FakeCodeQ) -> None:
 def test_assert_callback_counts_tries_and_looks_at_the_last_answer(codeq: FakeCodeQ) -> None:
     with pytest.raises(AssertionError, match="there were no callbacks at all"):
         codeq.assert_callback("http://app.test/done")
+    codeq.assert_callback("https://your-app.com/done", times=0)
     codeq.enqueue("A", 1, webhook="https://your-app.com/done")
     _submit(codeq, _claim(codeq, "A"), {"ok": True})
     codeq.advance(0)
@@ -82,6 +83,8 @@ def test_assert_callback_counts_tries_and_looks_at_the_last_answer(codeq: FakeCo
         codeq.assert_callback("https://your-app.com/done", status=200)
     with pytest.raises(AssertionError, match="was called 1 times, not 2"):
         codeq.assert_callback("https://your-app.com/done", times=2)
+    with pytest.raises(AssertionError, match="was called 1 times, not 0"):
+        codeq.assert_callback("https://your-app.com/done", times=0)
 
 
 def test_wait_until_lets_virtual_time_pass(codeq: FakeCodeQ) -> None:

@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -21,8 +22,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from codeq_fake.simulation import Host, World
-from codeq_fake.simulation.escapes import EscapedError
+from codeq_fake.simulation import Host, World, escapes
+from codeq_fake.simulation.escapes import SENTRY, EscapedError
 from codeq_fake.simulation.loop import SimulatedLoop
 from codeq_fake.simulation.runs import run_once
 from tests.simulation.support import COMMAND, codeq_worker, run
@@ -247,6 +248,7 @@ def test_tls_is_refused_with_the_remedy() -> None:
         pytest.param(
             start_process, "a subprocess is outside .* world.process", id="process", marks=pytest.mark.process
         ),
+        pytest.param(os.forkpty, "a subprocess is outside .* world.process", id="terminal", marks=pytest.mark.process),
         pytest.param(look_up, "a look-up of a real host .* async HTTP client", id="name"),
         pytest.param(connect, "a real socket is outside .* async HTTP client", id="socket", marks=pytest.mark.port),
     ],
@@ -257,6 +259,14 @@ def test_what_leaves_the_world_is_refused_with_the_remedy(escape: Callable[[], o
 
     with pytest.raises(EscapedError, match=names):
         facts_of(program)
+
+
+def test_at_the_exit_of_python_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    SENTRY.stand_guard()
+    SENTRY.stand_down()
+    for name in ("_ESCAPES", "get_ident", "_is_importing"):
+        monkeypatch.setattr(escapes, name, None)  # as Python does while events still come
+    sys.audit("socket.gethostbyname")
 
 
 def test_everything_is_as_before_after_a_run() -> None:

@@ -152,7 +152,8 @@ class Core:
         token = self._token_of(role)
         if token.provider is not None and token.due(self.clock.time()):
             try:
-                token.accept((yield FetchToken(token.provider)))
+                text = yield FetchToken(token.provider)
+                token.accept(text, self.clock.time())
             except (Unavailable, SubjectChanged) as error:
                 if not token.usable(self.clock.time()):
                     raise

@@ -18,7 +18,7 @@ TokenProvider: TypeAlias = Callable[[], "str | Awaitable[str]"]
 TokenSource: TypeAlias = "str | TokenProvider"
 
 _EARLY_SECONDS = 30.0
-"""A token is renewed this long before its `exp`, so that no request arrives with an expired one."""
+"""A token is renewed this long before its `exp`, but not before half of its life is over."""
 
 
 class Token:
@@ -32,6 +32,7 @@ class Token:
         self.provider: TokenProvider | None = source if callable(source) else None
         self._text = "" if callable(source) else _checked(source)
         self._expires, self._subject = _claims(self._text)
+        self._renew_at = self._expires
         self._holds = 0
         self._refused = False
 
@@ -42,7 +43,7 @@ class Token:
 
     def due(self, now: float) -> bool:
         """Whether to call the provider before the next request; `now` is in seconds since the epoch."""
-        return self.provider is not None and (not self.usable(now) or now >= self._expires - _EARLY_SECONDS)
+        return self.provider is not None and (not self.usable(now) or now >= self._renew_at)
 
     def usable(self, now: float) -> bool:
         """Whether the server can still accept the current token."""
@@ -56,13 +57,14 @@ class Token:
             self._refused = True
         return True
 
-    def accept(self, text: str) -> None:
-        """Take the provider's answer; raises `SubjectChanged`, and `ConfigurationError` for a text that is no token."""
+    def accept(self, text: str, now: float) -> None:
+        """Take what the provider answers at `now`; raises `SubjectChanged`, and `ConfigurationError` for no token."""
         text = _checked(text)
         expires, subject = _claims(text)
         if self._holds and self._subject and subject != self._subject:
             raise SubjectChanged(f"the new token's subject is {subject!r}; leases are held by {self._subject!r}")
         self._text, self._expires, self._subject, self._refused = text, expires, subject, False
+        self._renew_at = max(expires - _EARLY_SECONDS, (now + expires) / 2)
 
     def hold(self) -> None:
         """Count one more lease that only this token's subject can renew."""

@@ -19,7 +19,7 @@ NOWHERE = "http://hooks.invalid"
 _LONGEST = 64 * 1024
 
 # Only URLs that every server accepts (C3). Others must reach the server unchanged.
-_URL = r"https?://[A-Za-z0-9.\-]+(?::\d{1,5})?(?:/[A-Za-z0-9._~/?&=+\-]*)?"
+_URL = r"https?://[A-Za-z0-9.\-]+(?::\d{1,5})?(?:/(?:[A-Za-z0-9._~/?&=+\-]|%[0-9A-Fa-f]{2})*)?"
 _IN_BODY = re.compile(rf'(?P<before>"(?:webhook|callbackUrl)"\s*:\s*")(?P<url>{_URL})(?=")', re.IGNORECASE)
 
 

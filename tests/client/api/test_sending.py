@@ -220,6 +220,15 @@ def test_a_provider_is_called_once_and_again_before_its_token_expires() -> None:
     assert [send.token for send in server.sent] == [token("w", 1100), token("w", 1100), token("w", 9000)]
 
 
+def test_a_token_that_lives_shortly_is_used_for_half_of_its_life() -> None:
+    tokens = iter([token("w", 1020), token("w", 1031)])
+    server = ScriptedServer([reply(204)] * 3, worker=lambda: next(tokens))
+    for at in (1000, 1009, 1011):
+        server.clock.now = at
+        server.run(operations.claim(server.core, ["X"]))
+    assert [send.token for send in server.sent] == [token("w", 1020), token("w", 1020), token("w", 1031)]
+
+
 @pytest.mark.parametrize("claims", ['{"exp": %s}' % ("9" * 400), "[" * 50_000, '{"exp": "soon"}', "7"])
 def test_a_token_whose_expiry_cannot_be_read_is_kept(claims: str) -> None:
     odd = f"e30.{base64.urlsafe_b64encode(claims.encode()).decode().rstrip('=')}.signature"

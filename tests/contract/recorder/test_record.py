@@ -156,7 +156,7 @@ def test_a_session_with_signed_tokens_replays_by_their_claims() -> None:
 def test_callbacks_pass_through_and_are_replayed(codeq_server: FakeCodeQ) -> None:
     hooks = Receiver(RealClock().now)
     with recorder(codeq_server.url) as rec, rec.client() as http, serve_webhook(hooks, {}) as port:
-        webhook = f"http://127.0.0.1:{port}/done?a=1&b=2"
+        webhook = f"http://127.0.0.1:{port}/done?a=1&b=2%20%C3%A9"
         task_id = use_every_route(http, webhook)
         [request] = RealClock().eventually(lambda: hooks.received("/done"), within=5, every=0.01)
         RealClock().eventually(lambda: rec.tape.callbacks, within=5, every=0.01)
