@@ -81,7 +81,8 @@ class Connection(RefusableConnection):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the running request that its client is gone, also if a later request has been parsed already.
 
-        Uvicorn tells the latest one only.
+        Uvicorn tells the latest one only. Nothing that refers to this connection stays here: a circle would keep it and
+        its last request until the garbage collector looks at everything, which is once in millions of requests.
         """
         self._admission.turned_away.discard(self)
         running = self._running
@@ -89,6 +90,9 @@ class Connection(RefusableConnection):
             running.disconnected = True
             running.message_event.set()
         super().connection_lost(exc)
+        self.flow.connection = None  # type: ignore[attr-defined]  # it is a _FlowControl
+        self.cycle = self._running = None  # type: ignore[assignment]  # as before the first request
+        self.pipeline.clear()
 
     def data_received(self, data: bytes) -> None:
         """Parse what the client has sent."""
@@ -372,10 +376,11 @@ class _FlowControl(FlowControl):
 
     def __init__(self, transport: asyncio.Transport, connection: Connection) -> None:
         super().__init__(transport)
-        self._connection = connection
+        #: None when it is over.
+        self.connection: Connection | None = connection
 
     def resume_reading(self) -> None:
-        if self.read_paused and not self._connection.is_full:
+        if self.read_paused and not (self.connection and self.connection.is_full):
             super().resume_reading()
 
 

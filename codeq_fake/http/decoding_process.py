@@ -38,7 +38,7 @@ async def decode_large(body: bytes, struct: Struct) -> dict[str, Any] | BadBody 
         await asyncio.sleep(0)  # to join, to send and to read back 60 MB takes some 40 ms each
         decoded = await run_in_process(_decoded, body, struct)
     except BadBody as refusal:
-        return refusal
+        return refusal.with_traceback(None)
     except (BrokenWorkerProcess, MemoryError) as error:
         if isinstance(error.__cause__, TimeoutError):
             raise NoWorkerProcess("it did not start in time") from None

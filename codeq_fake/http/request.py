@@ -90,7 +90,7 @@ class Call:
 
 def _fields_of(decoded: dict[str, Any] | BadBody) -> dict[str, Any]:
     if isinstance(decoded, BadBody):
-        raise decoded
+        raise BadBody(*decoded.args)  # a new one: its traceback refers to the request, and the request to `decoded`
     return decoded
 
 

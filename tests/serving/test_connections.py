@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import socket
 from contextlib import asynccontextmanager, closing
@@ -13,9 +14,13 @@ import pytest
 
 from codeq_fake.clocks import WallClock
 from codeq_fake.compat.uvicorn import Limits
+from codeq_fake.compat.uvicorn_connection import Connection
+from codeq_fake.compat.uvicorn_replies import Cycle
 from codeq_fake.runtime.fake_server import Config, FakeServer
 from codeq_fake.serving.application import application
 from codeq_fake.serving.server import listen, served
+from codeq_fake.wire import BadBody
+from tests.holds import garbage_kept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -99,6 +104,46 @@ async def parked(runtime: FakeServer, number: int) -> None:
 
 def statuses(replies: bytes) -> list[int]:
     return [int(part[:3]) for part in replies.split(b"HTTP/1.1 ")[1:]]
+
+
+# What stays of a connection that has ended.
+
+
+PART_OF_A_TASK = request(TASKS, {"command": "A", "payload": "x" * 1000})[:500]
+BAD = request(TASKS, [])
+MANY_VALUES = request(f"{TASKS}/claim", ["x"] * 50_000)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(LOOK, id="a request"),
+        pytest.param(LOOK * 3, id="three requests"),
+        pytest.param(LOOK[:20], id="a part of a head"),
+        pytest.param(PART_OF_A_TASK, id="a part of a body"),
+        pytest.param(b"no HTTP\r\n\r\n", id="no HTTP"),
+        pytest.param(BAD, id="a bad body"),
+        pytest.param(MANY_VALUES, id="a bad body for the worker process", marks=pytest.mark.process),
+        pytest.param(CLAIM, id="a long poll"),
+        pytest.param(CLAIM + LOOK, id="a request behind a long poll"),
+    ],
+)
+async def test_nothing_is_left_for_the_garbage_collector(sent: bytes) -> None:
+    async with serving() as (runtime, http):
+        with garbage_kept():
+            gc.collect()
+            client = Client(http)
+            await client.send(sent)
+            if sent == MANY_VALUES:
+                await client.read()
+            await parked(runtime, sent.count(b"waitSeconds"))
+            await asyncio.sleep(0.01)
+            client.close()
+            async with asyncio.timeout(5):
+                while left := [one for one in gc.get_objects() if isinstance(one, Connection | Cycle | BadBody)]:
+                    left.clear()
+                    await asyncio.sleep(0.01)
 
 
 # Clients that send no more, but still read.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 LONGEST_PROBE = 1.0
 
 #: How much memory may grow from the end of the warm-up to the end: a part of it, and a number of bytes on top.
-GROWTH, GROWTH_BYTES = 0.25, 32 * 1024 * 1024
+GROWTH, GROWTH_BYTES = 0.1, 16 * 1024 * 1024
 
 #: How many descriptors more than before the soak may be open after it: a few connections are still closing.
 MORE_DESCRIPTORS = 10
