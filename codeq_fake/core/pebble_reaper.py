@@ -1,4 +1,7 @@
-"""The reaper of an embedded store: it ends expired leases at its own ticks, whether anybody claims or not (P1)."""
+"""The reaper of an embedded store: it ends expired leases at its own ticks, whether anybody claims or not (P1).
+
+Old tasks end in `retention`.
+"""
 
 from __future__ import annotations
 

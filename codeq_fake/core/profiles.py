@@ -28,7 +28,7 @@ class Store(NamedTuple):
     length is accepted (P2, P3, P16), and an idempotency key does not end (P11).
     `takes_blank_keys`: a blank idempotency key is a key (P11).
     `seeds_jitter`: the jittered delay after an expiry is always the same (P7).
-    `ends_tasks`: a task ends 24 h after its creation, and a clean-up leaves its id in its queue (P8).
+    `ends_tasks`: a task ends 24 h after its creation (`retention`), and a clean-up leaves its id in its queue (P8).
     `subscription_ttl`, `notice_interval`: of a subscription that asks for none, in seconds; 0: no throttle (P9).
     `first_turn`: the number of a group's first turn (P9).
     `has_subscription_index`: subscriptions live until the end of a second, the sweep deletes those of all commands, and
