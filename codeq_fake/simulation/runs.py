@@ -28,13 +28,15 @@ from .server import ServerKind, SimulatedFake
 from .story import Scene
 from .watchdog import NeverAwaitsError, Stuck, watched
 from .weather import Weather
-from .world import WEATHER_BEGINS, World
+from .world import WEATHER_BEGINS, NeverEndsError, World
 
 Test = Callable[[World], Awaitable[object]]
 
 #: 2024-01-01, on the wall clock.
 _EPOCH = 1_704_067_200.0
 _START = "2024-01-01T00:00:00Z"
+#: How long a test may take (virtual seconds): longer than a task is kept. Without it, one that hangs would never end.
+_LONGEST_TEST = 25 * 3600
 #: How long the end of a run lets tasks end (virtual seconds), and how often it cancels them.
 _LONGEST_END = 60.0
 _CANCELLATIONS = 20
@@ -179,10 +181,15 @@ class _Run:
         await world.server.start()
         self._loop.call_at(WEATHER_BEGINS, self._begin_weather, world, weather, plan, context=Context())
         error: BaseException | None = None
+        limit = asyncio.timeout(_LONGEST_TEST)
         try:
-            await self._test(world)
+            async with limit:
+                await self._test(world)
         except Exception as raised:  # noqa: BLE001 - it is the outcome
             error = raised
+            if limit.expired():
+                begin = f"the test itself has not ended after {_LONGEST_TEST:,} s of virtual time:"
+                error = NeverEndsError(world.who_waits(begin))
         return await self._judge(error)
 
     async def _judge(self, error: BaseException | None) -> Outcome:

@@ -24,6 +24,7 @@ from .shrinking import shrink
 from .watchdog import NeverAwaitsError
 from .weather import Weather
 from .weather_kinds import check_plan
+from .world import NeverEndsError
 
 Races = Literal["tell", "fail"]
 
@@ -74,8 +75,8 @@ class Simulation:
         return outcome
 
     def smallest(self, outcome: Outcome) -> Outcome:
-        """The same failure with as little weather as possible; one of a program that never awaits takes too long."""
-        if isinstance(outcome.error, NeverAwaitsError):
+        """The same failure with as little weather as possible; one that never awaits or never ends takes too long."""
+        if isinstance(outcome.error, NeverAwaitsError | NeverEndsError):
             return outcome
         kind = _kind(outcome, self.races)
         plan = shrink(outcome.plan, lambda plan: self._fails_so(plan, kind), most_runs=_MOST_SHRINKING_RUNS)

@@ -54,6 +54,10 @@ class NeverSettledError(AssertionError):
     """Tasks have not ended although the weather was calm for long. The text says who waits for what."""
 
 
+class NeverEndsError(NeverSettledError):
+    """The test itself has not ended within the longest time of a test."""
+
+
 class World:
     """A server, hosts and a network, whose time is virtual.
 
@@ -140,7 +144,10 @@ class World:
         is_at_rest = False
         while not is_at_rest:
             if not await self._until_all_ended(lambda: deadline):
-                raise NeverSettledError(self._who_waits(list(self._unfinished()), within))
+                tasks = list(self._unfinished())
+                count = "1 task has" if len(tasks) == 1 else f"{len(tasks)} tasks have"
+                begin = f"{count} not ended {within:g} s after the end of the bad weather:"
+                raise NeverSettledError(self.who_waits(begin, tasks))
             await asyncio.sleep(PATIENCE + 1)
             # A race may deliver a task again that has ended (Z1).
             is_at_rest = self._all_ended() and (self.now() >= deadline or self._all_claim())
@@ -279,10 +286,9 @@ class World:
         tasks = self.fake.runtime.broker.store.tasks.values()
         return (task.id for task in tasks if task.state not in _ENDED)
 
-    def _who_waits(self, tasks: Sequence[str], within: float) -> str:
-        """Which tasks have not ended, and what each host does."""
-        count = "1 task has" if len(tasks) == 1 else f"{len(tasks)} tasks have"
-        lines = [f"{count} not ended {within:g} s after the end of the bad weather:"]
+    def who_waits(self, begin: str, tasks: Sequence[str] = ()) -> str:
+        """After a first line, the tasks that have not ended, and what each host does."""
+        lines = [begin]
         for task in map(self.fake.task, tasks):
             holder = f", held by {task.worker}" if task.status == "IN_PROGRESS" else ""
             lines.append(f"- task {task.id} ({task.command}) is {task.status}{holder}, {task.attempts} attempts")
